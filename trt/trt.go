@@ -1,0 +1,50 @@
+// Package trt runs segmentation models: one interface over TensorRT and ONNX Runtime.
+//
+// It holds no native code. A backend is a package of its own ([trt/ort] for ONNX Runtime
+// on the CPU) and is chosen by the program.
+package trt
+
+import (
+	"time"
+
+	"github.com/robustnet-edge/robustnet/camera"
+)
+
+// Engine is a loaded model with static shapes. It is used by one goroutine at a time.
+type Engine interface {
+	// Card is the model's own description. It is constant; callers must not change it.
+	Card() *Card
+	// Describe tells where and how the model runs.
+	Describe() Description
+	// Run segments one frame of any size. The result's slices belong to the engine and
+	// hold until the next Run or Close.
+	Run(f *camera.Frame) (Result, error)
+	// Close frees the model. It is idempotent and must not overlap Run.
+	Close() error
+}
+
+// Description tells where and how a model runs.
+type Description struct {
+	// Backend names library, version and device, e.g. "ONNX Runtime 1.30.0 CPU".
+	Backend string
+	// Threads is the number of CPU threads that inference uses.
+	Threads int
+	// InputWidth and InputHeight are the size in pixels to which frames are scaled.
+	InputWidth, InputHeight int
+	// MaskWidth and MaskHeight are the size of the label map that comes out.
+	MaskWidth, MaskHeight int
+	// StyleLen is the length of the style vector.
+	StyleLen int
+}
+
+// Result is what a model says about one frame.
+type Result struct {
+	// Mask holds one class id per pixel, MaskHeight rows of MaskWidth, and covers the
+	// whole frame.
+	Mask []uint8
+	// Style holds channel means, then standard deviations, of the shallow features on
+	// which whitening works: a fingerprint of light and weather.
+	Style []float32
+	// Preprocess and Infer are the times spent on scaling the frame and in the network.
+	Preprocess, Infer time.Duration
+}
