@@ -1,0 +1,238 @@
+package camera
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of the size and fps options.
+const (
+	minSide = 16
+	maxSide = 8192
+	maxFPS  = 240
+)
+
+// optionCheck says why a value is unfit for its option, and what would fit.
+type optionCheck func(value string) error
+
+// schemeOptions lists the options of each scheme.
+var schemeOptions = map[string]map[string]optionCheck{
+	"v4l2":  {"size": checkSize, "fps": checkFPS, "format": checkWord},
+	"file":  {"loop": checkBool, "pace": checkBool},
+	"dir":   {"fps": checkFPS, "loop": checkBool, "pace": checkBool},
+	"rtsp":  {"transport": checkTransport, "timeout": checkTimeout},
+	"rtsps": {"transport": checkTransport, "timeout": checkTimeout},
+	"synthetic": {
+		"scene": checkWord, "style": checkWord, "size": checkSize, "fps": checkFPS,
+		"seed": checkInt, "pace": checkBool, "frames": checkCount,
+	},
+}
+
+func parseOptions(scheme, query string) (url.Values, error) {
+	if query == "" {
+		return nil, nil
+	}
+	known := schemeOptions[scheme]
+	names := sortedKeys(known)
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("camera options of %s: %w; write them as name=value&name=value", scheme, err)
+	}
+	for _, name := range sortedKeys(params) {
+		check, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("camera option %q is unknown to %s%s; known are %s",
+				name, scheme, didYouMean(name, names), strings.Join(names, ", "))
+		}
+		values := params[name]
+		if len(values) > 1 {
+			return nil, fmt.Errorf("camera option %s is given %d times; give it once", name, len(values))
+		}
+		if err := check(values[0]); err != nil {
+			return nil, fmt.Errorf("camera option %s=%s: %w", name, values[0], err)
+		}
+	}
+	if len(params) == 0 {
+		return nil, nil
+	}
+	return params, nil
+}
+
+func checkSize(v string) error {
+	_, _, err := parseSize(v)
+	return err
+}
+
+func parseSize(v string) (width, height int, err error) {
+	ws, hs, _ := strings.Cut(v, "x")
+	width, errW := strconv.Atoi(ws)
+	height, errH := strconv.Atoi(hs)
+	if errors.Join(errW, errH) != nil {
+		return 0, 0, errors.New("want WIDTHxHEIGHT, such as 1280x720")
+	}
+	for _, side := range []int{width, height} {
+		if side < minSide || side > maxSide || side%2 != 0 {
+			return 0, 0, fmt.Errorf("width and height must be even and within %d..%d", minSide, maxSide)
+		}
+	}
+	return width, height, nil
+}
+
+func checkFPS(v string) error {
+	// The comparison is written so that NaN fails it.
+	if f, err := strconv.ParseFloat(v, 64); err != nil || !(f > 0 && f <= maxFPS) {
+		return fmt.Errorf("want frames per second above 0 and up to %d, such as 30", maxFPS)
+	}
+	return nil
+}
+
+func checkBool(v string) error {
+	if v != "0" && v != "1" {
+		return errors.New("want 0 or 1")
+	}
+	return nil
+}
+
+func checkInt(v string) error {
+	if _, err := strconv.ParseInt(v, 10, 64); err != nil {
+		return errors.New("want a whole number")
+	}
+	return nil
+}
+
+func checkCount(v string) error {
+	if n, err := strconv.ParseInt(v, 10, 32); err != nil || n < 1 {
+		return errors.New("want a whole number, 1 or more")
+	}
+	return nil
+}
+
+func checkTransport(v string) error {
+	if v != "tcp" && v != "udp" && v != "auto" {
+		return errors.New("want tcp, udp or auto")
+	}
+	return nil
+}
+
+func checkTimeout(v string) error {
+	if d, err := time.ParseDuration(v); err != nil || d < 100*time.Millisecond || d > 10*time.Minute {
+		return errors.New("want a duration within 100ms..10m, such as 5s")
+	}
+	return nil
+}
+
+func checkWord(v string) error {
+	if v == "" || strings.ContainsFunc(v, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+	}) {
+		return errors.New("want one word of letters, digits, - and _")
+	}
+	return nil
+}
+
+// The getters below never fail on what ParseURI returned; on a URI made by hand, an
+// unusable value counts as absent.
+
+// Size is the size option in pixels, 0×0 when it is absent.
+func (u URI) Size() (width, height int) {
+	width, height, err := parseSize(u.Params.Get("size"))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+// FPS is the fps option in frames per second, 0 when it is absent.
+func (u URI) FPS() float64 {
+	v := u.Params.Get("fps")
+	if checkFPS(v) != nil {
+		return 0
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+// Bool is the option name, or absent when it is not given.
+func (u URI) Bool(name string, absent bool) bool {
+	switch u.Params.Get(name) {
+	case "0":
+		return false
+	case "1":
+		return true
+	}
+	return absent
+}
+
+// Int is the option name, or absent when it is not given.
+func (u URI) Int(name string, absent int64) int64 {
+	if n, err := strconv.ParseInt(u.Params.Get(name), 10, 64); err == nil {
+		return n
+	}
+	return absent
+}
+
+// Duration is the option name, or absent when it is not given.
+func (u URI) Duration(name string, absent time.Duration) time.Duration {
+	if d, err := time.ParseDuration(u.Params.Get(name)); err == nil {
+		return d
+	}
+	return absent
+}
+
+// Text is the option name, or absent when it is not given.
+func (u URI) Text(name, absent string) string {
+	if v := u.Params.Get(name); v != "" {
+		return v
+	}
+	return absent
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// didYouMean returns a question that names the word nearest to got, or nothing if none
+// is near.
+func didYouMean(got string, words []string) string {
+	if len(got) > 32 {
+		return ""
+	}
+	best, nearest := 3, ""
+	for _, w := range words {
+		if d := editDistance(strings.ToLower(got), w); d < best {
+			best, nearest = d, w
+		}
+	}
+	if nearest == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", nearest)
+}
+
+// editDistance is Levenshtein's, over bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
