@@ -1,0 +1,122 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Layer is a source of settings. A later layer overrides an earlier one.
+type Layer int
+
+// The layers, weakest first.
+const (
+	LayerDefault Layer = iota
+	LayerFile
+	LayerEnvironment
+	LayerFlag
+)
+
+// Origin is where a setting came from. The zero Origin is the default.
+type Origin struct {
+	Layer Layer
+	// Where is the place in the form "edge.yaml:7:12" (line and column, from 1),
+	// "ROBUSTNET_OVERLAY_ALPHA" or "--alpha"; empty for defaults.
+	Where string
+}
+
+// String is Where, or "default".
+func (o Origin) String() string {
+	if o.Layer == LayerDefault {
+		return "default"
+	}
+	return o.Where
+}
+
+// Fault is one thing that is wrong with a configuration.
+type Fault struct {
+	Origin Origin
+	// Key is the setting, e.g. "overlay.alpha"; empty when the fault is not about one.
+	Key string
+	// Problem is a sentence that says what is wrong and what is allowed.
+	Problem string
+}
+
+// Error is the place and the problem.
+func (f Fault) Error() string {
+	if f.Origin.Layer == LayerDefault {
+		return f.Problem
+	}
+	return f.Origin.Where + ": " + f.Problem
+}
+
+// Faults is everything that is wrong with a configuration, in the order of the layers.
+type Faults []Fault
+
+// Error is one line for one fault, and a heading with a line each for several.
+func (f Faults) Error() string {
+	if len(f) == 1 {
+		return f[0].Error()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "the configuration has %d faults:", len(f))
+	for _, fault := range f {
+		b.WriteString("\n  " + fault.Error())
+	}
+	return b.String()
+}
+
+// Usage tells whether a fault lies in the flags, so that the caller may exit as for any
+// other mistake on the command line.
+func (f Faults) Usage() bool {
+	return slices.ContainsFunc(f, func(fault Fault) bool { return fault.Origin.Layer == LayerFlag })
+}
+
+func (f Faults) touch(key string) bool {
+	return slices.ContainsFunc(f, func(fault Fault) bool { return fault.Key == key })
+}
+
+// orNil avoids the error that is not nil though nothing is wrong.
+func (f Faults) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// Nearest returns the known word that is most likely meant by a mistyped one, or "" when
+// none is near.
+func Nearest(word string, known []string) string {
+	best, bestDistance := "", 1+max(1, len(word)/3)
+	for _, k := range known {
+		if d := editDistance(word, k); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of single-byte insertions, deletions, replacements and swaps
+// of neighbours that turn a into b (optimal string alignment).
+func editDistance(a, b string) int {
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next := make([]int, len(b)+1)
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row = row, next
+	}
+	return row[len(b)]
+}

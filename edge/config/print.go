@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Print writes the configuration as a YAML file that [Load] reads back to the same one,
+// with the origin of each value in a comment. A password in the camera's address is part
+// of it.
+func (l Loaded) Print(w io.Writer) error {
+	return l.write(w, func(setting) string { return "" })
+}
+
+// Explain writes like Print, and before each value what it does, what it may be, and its
+// flag and variable.
+func (l Loaded) Explain(w io.Writer) error {
+	return l.write(w, func(s setting) string {
+		return fmt.Sprintf("  # %s\n  # %s\n  # --%s, %s\n", sentence(s.Help), sentence(s.allowed()), s.Flag, s.Env())
+	})
+}
+
+func (l Loaded) write(w io.Writer, head func(setting) string) error {
+	var b strings.Builder
+	section := ""
+	for i, s := range table(&l.Config) {
+		if s.Section() != section {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			section = s.Section()
+			b.WriteString(section + ":\n")
+		}
+		b.WriteString(head(s))
+		line := s.Name() + ": " + scalar(s)
+		fmt.Fprintf(&b, "  %-32s # %s\n", line, l.Origins[s.Key])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// scalar is a value as YAML. Go's escapes are a subset of those in YAML's double quotes
+// (YAML 1.2.2 section 5.7).
+func scalar(s setting) string {
+	if s.bare() {
+		return s.text()
+	}
+	return strconv.Quote(s.text())
+}
+
+// sentence gives words a capital and a full stop.
+func sentence(s string) string {
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}

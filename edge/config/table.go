@@ -1,0 +1,135 @@
+package config
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/camera"
+)
+
+// setting is one row of the table: a field of a Config and its names.
+type setting struct {
+	Key  string // section.name, as in the file
+	Flag string // without dashes
+	Help string // what it does, in lower case and without a full stop
+	value
+}
+
+// Keys that code outside the table refers to.
+const (
+	keyRTSP = "stream.rtsp"
+	keyHTTP = "http.address"
+)
+
+// table lists every setting, section by section, bound to the fields of c. It is the
+// only place where a setting is described.
+func table(c *Config) []setting {
+	const forever = 365 * 24 * time.Hour
+	return []setting{
+		{"camera.uri", "camera", "where frames come from: /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path, synthetic:",
+			text(&c.Camera.URI, "address", "a camera address such as /dev/video0", cameraURI)},
+		{"camera.size", "size", "picture size asked of the camera",
+			size(&c.Camera.Size)},
+		{"camera.fps", "fps", "frames per second asked of the camera",
+			real(&c.Camera.FPS, 1, 240)},
+		{"camera.no_frame", "no-frame", "reopen an open camera that is silent for this long",
+			span(&c.Camera.NoFrame, 500*time.Millisecond, 5*time.Minute)},
+		{"camera.retry_max", "retry-max", "longest wait between two attempts to open the camera",
+			span(&c.Camera.RetryMax, time.Second, 10*time.Minute)},
+
+		{"model.path", "model", "model file (ONNX); nothing for the model inside the program",
+			path(&c.Model.Path, "file", "")},
+		{"model.threads", "threads", "CPU threads for inference; 0 for all cores but one",
+			whole(&c.Model.Threads, 0, 256)},
+		{"model.library", "onnxruntime", "file of libonnxruntime; nothing to look for it",
+			path(&c.Model.Library, "file", "")},
+
+		{"overlay.visualize", "visualize", "what the outgoing picture shows",
+			oneOf(&c.Overlay.Visualize, ViewOverlay, ViewMask, ViewSideBySide, ViewRaw)},
+		{"overlay.alpha", "alpha", "opacity of the classes' colours",
+			real(&c.Overlay.Alpha, 0, 1)},
+		{"overlay.legend", "legend", "draw the names of the classes",
+			boolean(&c.Overlay.Legend)},
+		{"overlay.stats", "stats", "draw frame rate, latency and dropped frames",
+			boolean(&c.Overlay.Stats)},
+		{"overlay.stamp", "stamp", "draw the capture time along the top edge for programs to read",
+			boolean(&c.Overlay.Stamp)},
+
+		{keyRTSP, "rtsp", "address of the RTSP server",
+			listener(&c.Stream.RTSP)},
+		{"stream.path", "path", "path of the RTSP stream, the last part of its URL",
+			text(&c.Stream.Path, "path", "letters, digits and . _ ~ - in parts divided by single slashes", streamPath)},
+		{"stream.rtp_port", "rtp-port", "UDP port for RTP, the next one is for RTCP; 0 for RTSP over TCP only",
+			rtpPort(&c.Stream.RTPPort)},
+		{"stream.bitrate_kbps", "bitrate", "video bit rate in kbit/s",
+			whole(&c.Stream.BitrateKbps, 100, 100_000)},
+		{"stream.key_interval", "key-interval", "time between two key frames",
+			span(&c.Stream.KeyInterval, 100*time.Millisecond, time.Minute)},
+
+		{keyHTTP, "http", "address of the web page, snapshots and metrics",
+			listener(&c.HTTP.Address)},
+		{"http.preview_fps", "preview-fps", "pictures per second in the live preview, at most",
+			whole(&c.HTTP.PreviewFPS, 1, 60)},
+
+		{"output.video", "output", "write the drawn picture to this MP4 file",
+			path(&c.Output.Video, "file", ".mp4")},
+		{"output.masks", "masks", "write a label image per frame into this folder",
+			path(&c.Output.Masks, "folder", "")},
+		{"output.frames", "frames", "stop after this many frames; 0 for no limit",
+			whole(&c.Output.Frames, 0, math.MaxInt32)},
+		{"output.duration", "duration", "stop after this time; 0 for no limit",
+			span(&c.Output.Duration, 0, forever)},
+
+		{"log.level", "log-level", "least important log lines to write",
+			oneOf(&c.Log.Level, "debug", "info", "warn", "error")},
+		{"log.format", "log-format", "form of log lines; auto is text on a terminal and JSON otherwise",
+			oneOf(&c.Log.Format, LogAuto, LogText, LogJSON)},
+		{"log.summary", "summary", "time between two lines of running figures; 0 for none",
+			orZero(span(&c.Log.Summary, time.Second, time.Hour))},
+	}
+}
+
+// environmentPrefix starts every variable of the environment that is ours.
+const environmentPrefix = "ROBUSTNET_"
+
+// Env is the setting's variable in the environment.
+func (s setting) Env() string {
+	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+}
+
+// Section and Name are the two parts of the key.
+func (s setting) Section() string { section, _, _ := strings.Cut(s.Key, "."); return section }
+
+// Name is the key without its section.
+func (s setting) Name() string { _, name, _ := strings.Cut(s.Key, "."); return name }
+
+func cameraURI(s string) error {
+	_, err := camera.ParseURI(s)
+	return err
+}
+
+var streamPathPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)
+
+func streamPath(s string) error {
+	if !streamPathPattern.MatchString(s) {
+		return errRange
+	}
+	return nil
+}
+
+// rtpPort is an even port, because RTCP takes the next one (RFC 3550 section 11), that
+// any user may open.
+func rtpPort(target *int) field[int] {
+	const low, high = 1024, 65534
+	f := whole(target, low, high)
+	f.want = "an even port from 1024 to 65534"
+	f.valid = func(n int) error {
+		if n < low || n > high || n%2 != 0 {
+			return errRange
+		}
+		return nil
+	}
+	return orZero(f)
+}
