@@ -1,0 +1,214 @@
+// Package metrics keeps the daemon's Prometheus metrics on a registry of its own.
+//
+// Every label value is bounded and every child exists from the start, so that a series
+// never appears late, and the methods called for each frame neither look up labels nor
+// allocate. All methods are safe for concurrent use. The package starts no goroutine.
+//
+// Names follow https://prometheus.io/docs/practices/naming: base units (seconds, bytes),
+// counters end in _total.
+package metrics
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Build says which program is running; it becomes the labels of robustnet_build_info.
+type Build struct {
+	// Version is the release, Revision the source commit it was built from.
+	Version, Revision string
+	// Backend is the inference library with its version, e.g. "ONNX Runtime 1.30.0 CPU".
+	Backend string
+}
+
+// Buckets in seconds. A stage takes between half a millisecond (a colour conversion) and
+// two seconds (a large model on a small CPU); the steps are densest around the frame
+// times of 30 and 60 frames per second. A frame is as old as its stages and queues
+// together, so its buckets reach further.
+var (
+	stageBuckets = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.0167, 0.025, 0.0333, 0.05, 0.1, 0.2, 0.5, 1, 2}
+	ageBuckets   = []float64{0.005, 0.01, 0.0167, 0.025, 0.0333, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5}
+)
+
+// Metrics are the daemon's metrics. The zero value is not usable; see [New].
+type Metrics struct {
+	registry *prometheus.Registry // what the product defines
+	process  *prometheus.Registry // Go runtime and process
+
+	cameraUp   prometheus.Gauge
+	lastFrame  prometheus.Gauge
+	frameAge   prometheus.Histogram
+	stages     [stageCount]prometheus.Observer
+	clients    prometheus.Gauge
+	classRatio []prometheus.Gauge
+
+	// These are read back for the status page, so the numbers live here and the registry
+	// reads them.
+	frames    atomic.Uint64
+	reopens   [reasonCount]atomic.Uint64
+	drops     [dropCount]atomic.Uint64
+	sentBytes atomic.Uint64
+}
+
+// New makes the metrics of one daemon whose model knows the given classes, in the order
+// of their ids. Every series exists and is zero afterwards.
+func New(b Build, classes []string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry()}
+	m.process.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	info := m.gaugeVec("build_info",
+		"Always 1; the labels name the release, its source revision and the inference library.",
+		"version", "revision", "backend")
+	info.WithLabelValues(label(b.Version), label(b.Revision), label(b.Backend)).Set(1)
+
+	m.registerCamera()
+	m.registerPipeline()
+	m.registerStream()
+
+	ratio := m.gaugeVec("class_pixel_ratio",
+		"Share of the newest mask's pixels that belong to the class, 0 to 1.", "class")
+	for _, class := range classes {
+		m.classRatio = append(m.classRatio, ratio.WithLabelValues(label(class)))
+	}
+	return m
+}
+
+func (m *Metrics) registerCamera() {
+	m.cameraUp = m.gauge("camera_up", "1 while the camera is open and delivers frames, otherwise 0.")
+	m.counter("camera_frames_total", "Frames that the camera delivered since the daemon started.", nil, &m.frames)
+	m.lastFrame = m.gauge("camera_last_frame_timestamp_seconds",
+		"When the newest frame was captured, in seconds since the Unix epoch; 0 before the first frame.")
+	for r := range reasonCount {
+		m.counter("camera_reopens_total",
+			"Times the camera was closed and opened again, by what was wrong with it.",
+			prometheus.Labels{"reason": r.String()}, &m.reopens[r])
+	}
+}
+
+func (m *Metrics) registerPipeline() {
+	for d := range dropCount {
+		m.counter("frames_dropped_total",
+			"Frames given up because the named stage was still busy when a newer one arrived.",
+			prometheus.Labels{"stage": d.String()}, &m.drops[d])
+	}
+	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "stage_duration_seconds", Buckets: stageBuckets,
+		Help: "Time that one frame spent in the named stage, in seconds, without waiting for it.",
+	}, []string{"stage"})
+	m.registry.MustRegister(stages)
+	for s := range stageCount {
+		m.stages[s] = stages.WithLabelValues(s.String())
+	}
+	m.frameAge = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "frame_age_seconds", Buckets: ageBuckets,
+		Help: "Age of a frame when its overlay was ready to show: seconds since capture, waiting included.",
+	})
+	m.registry.MustRegister(m.frameAge)
+}
+
+func (m *Metrics) registerStream() {
+	m.clients = m.gauge("rtsp_clients", "RTSP clients that are playing the stream.")
+	m.counter("stream_sent_bytes_total", "Bytes of encoded video sent to RTSP clients.", nil, &m.sentBytes)
+}
+
+const namespace = "robustnet"
+
+func (m *Metrics) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) gaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) counter(name, help string, labels prometheus.Labels, value *atomic.Uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels},
+		func() float64 { return float64(value.Load()) },
+	))
+}
+
+// label makes s fit for a label value: class names come from a model file, and Prometheus
+// panics on bytes that are not UTF-8.
+func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// Handler serves the metrics in the formats that Prometheus negotiates.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(prometheus.Gatherers{m.registry, m.process}, promhttp.HandlerOpts{})
+}
+
+// CameraUp says whether the camera is open and delivering.
+func (m *Metrics) CameraUp(up bool) {
+	if up {
+		m.cameraUp.Set(1)
+	} else {
+		m.cameraUp.Set(0)
+	}
+}
+
+// Frame counts one frame that the camera delivered, captured at the given time.
+func (m *Metrics) Frame(captured time.Time) {
+	m.frames.Add(1)
+	m.lastFrame.Set(float64(captured.UnixNano()) / 1e9)
+}
+
+// Frames returns how often [Metrics.Frame] was called.
+func (m *Metrics) Frames() uint64 { return m.frames.Load() }
+
+// Reopened counts one reopening of the camera.
+func (m *Metrics) Reopened(why Reason) { m.reopens[why].Add(1) }
+
+// Reopens returns the number of reopenings, whatever the reason.
+func (m *Metrics) Reopens() uint64 {
+	var n uint64
+	for i := range m.reopens {
+		n += m.reopens[i].Load()
+	}
+	return n
+}
+
+// Dropped counts n frames given up in front of a stage.
+func (m *Metrics) Dropped(at Drop, n uint64) { m.drops[at].Add(n) }
+
+// DroppedCount returns how many frames were given up in front of a stage.
+func (m *Metrics) DroppedCount(at Drop) uint64 { return m.drops[at].Load() }
+
+// ObserveStage records the time that one frame spent in a stage, without waiting for it.
+func (m *Metrics) ObserveStage(s Stage, d time.Duration) { m.stages[s].Observe(d.Seconds()) }
+
+// ObserveFrameAge records how old a frame was when it was ready to show: encoded while
+// there are viewers, otherwise overlaid. It is a histogram and not a gauge because a
+// scrape sees one frame in hundreds: alert on
+// histogram_quantile(0.95, rate(robustnet_frame_age_seconds_bucket[5m])) for a slow
+// pipeline, and on time() - robustnet_camera_last_frame_timestamp_seconds for a picture
+// that stands still.
+func (m *Metrics) ObserveFrameAge(age time.Duration) { m.frameAge.Observe(age.Seconds()) }
+
+// RTSPClients sets the number of RTSP clients that are playing.
+func (m *Metrics) RTSPClients(n int) { m.clients.Set(float64(n)) }
+
+// StreamSent counts bytes of encoded video sent to RTSP clients.
+func (m *Metrics) StreamSent(bytes int) { m.sentBytes.Add(uint64(max(bytes, 0))) }
+
+// StreamSentBytes returns the sum of [Metrics.StreamSent].
+func (m *Metrics) StreamSentBytes() uint64 { return m.sentBytes.Load() }
+
+// ClassRatios sets each class's share of the newest mask, 0..1, in the order of the
+// class ids given to [New]. Surplus values are ignored.
+func (m *Metrics) ClassRatios(ratios []float64) {
+	for i, r := range ratios[:min(len(ratios), len(m.classRatio))] {
+		m.classRatio[i].Set(r)
+	}
+}

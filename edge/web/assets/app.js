@@ -1,0 +1,275 @@
+'use strict';
+
+const POLL_MS = 1000;      // between two looks at the status
+const TIMEOUT_MS = 3000;   // for one look
+const GAP_MS = 6000;       // without contact, the server may have dropped the preview
+const RETRY_MS = 2000;     // after the preview failed
+const STALE_SECONDS = 3;   // a camera that is up but silent
+
+const $ = (id) => document.getElementById(id);
+const img = $('preview');
+
+let view = 'overlay';
+let loads = 0;             // makes every address of the preview new, so that it is fetched
+let previewFailed = false;
+let retryTimer = 0;
+let pollTimer = 0;
+let lastContact = Date.now();
+let lastUptime = 0;
+let online = true;
+let latest = null;
+
+function text(id, value) {
+  const el = $(id);
+  if (el.textContent !== value) el.textContent = value;
+}
+
+function number(value, digits) {
+  return Number.isFinite(value) ? value.toFixed(digits) : '–';
+}
+
+function milliseconds(value) {
+  return number(value, value < 10 ? 1 : 0);
+}
+
+function duration(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  const d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
+  if (d > 0) return `${d} d ${h} h`;
+  if (h > 0) return `${h} h ${m} min`;
+  if (m > 0) return `${m} min ${s % 60} s`;
+  return `${s} s`;
+}
+
+// Preview. A motion JPEG image says nothing when its connection ends, so the status tells
+// when to fetch it again.
+
+function startPreview() {
+  clearTimeout(retryTimer);
+  previewFailed = false;
+  img.alt = `Live preview, ${view} view`;
+  img.src = `/preview.mjpg?view=${view}&n=${++loads}`;
+}
+
+function stopPreview() {
+  clearTimeout(retryTimer);
+  img.removeAttribute('src');
+}
+
+img.addEventListener('error', () => {
+  if (document.hidden) return;
+  previewFailed = true;
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(() => { if (online) startPreview(); }, RETRY_MS);
+  showState();
+});
+
+img.addEventListener('load', () => {
+  if (!previewFailed) return;
+  previewFailed = false;
+  showState();
+});
+
+function selectView(name) {
+  view = name;
+  $('snapshot').href = `/snapshot.jpg?view=${view}`;
+  const address = new URL(location.href);
+  address.searchParams.set('view', view);
+  history.replaceState(null, '', address);
+  shapePicture();
+  startPreview();
+}
+
+function shapePicture() {
+  const c = latest && latest.camera;
+  if (!c || !c.width || !c.height) return;
+  const width = view === 'side-by-side' ? 2 * c.width : c.width;
+  $('picture').style.aspectRatio = `${width} / ${c.height}`;
+}
+
+// State
+
+function describe() {
+  if (!online) {
+    return { pill: 'Offline', kind: 'bad', title: 'Connection lost, retrying…', age: `last contact ${duration((Date.now() - lastContact) / 1000)} ago` };
+  }
+  if (!latest) return { pill: 'Connecting', kind: 'wait' };
+  const c = latest.camera;
+  const known = c.last_frame_age_seconds !== null;
+  const age = known ? `last frame ${duration(c.last_frame_age_seconds)} ago` : 'no frame yet';
+  if (c.state === 'opening') return { pill: 'Opening camera', kind: 'wait', title: 'Opening the camera…', detail: c.error };
+  if (c.state === 'lost') return { pill: 'Camera lost', kind: 'bad', title: 'Camera lost, retrying…', age, detail: c.error };
+  if (c.state === 'ended') return { pill: 'Ended', kind: 'wait', title: 'The clip has ended', age };
+  if (known && c.last_frame_age_seconds > STALE_SECONDS) return { pill: 'No new frames', kind: 'warn', title: 'Waiting for the camera…', age };
+  if (previewFailed) {
+    const full = latest.preview.viewers >= latest.preview.max_viewers;
+    return {
+      pill: 'Live', kind: 'live',
+      title: full ? `All ${latest.preview.max_viewers} previews are in use` : 'Preview interrupted, retrying…',
+      age: full ? 'close one elsewhere, or play the stream' : '',
+    };
+  }
+  return { pill: 'Live', kind: 'live' };
+}
+
+function showState() {
+  const s = describe();
+  text('state', s.pill);
+  $('state').dataset.state = s.kind;
+  $('banner').hidden = online;
+  $('veil').hidden = !s.title;
+  $('picture').classList.toggle('stale', Boolean(s.title));
+  // Only the title is announced to screen readers; the ticking age is not.
+  text('veil-title', s.title || '');
+  text('veil-age', s.age || '');
+  text('veil-detail', s.detail || '');
+  document.title = s.kind === 'live' ? 'robustnet-edge' : `${s.pill} · robustnet-edge`;
+}
+
+// Figures
+
+function showFigures() {
+  const { camera, model, pipeline, stream, preview, output } = latest;
+  text('fps', number(pipeline.fps, 1));
+  text('latency-p50', milliseconds(pipeline.latency_ms.p50));
+  text('latency-p95', milliseconds(pipeline.latency_ms.p95));
+  text('infer-p50', milliseconds(pipeline.infer_ms.p50));
+  text('infer-p95', milliseconds(pipeline.infer_ms.p95));
+  const drops = Object.entries(pipeline.dropped || {});
+  text('dropped', String(drops.reduce((sum, [, n]) => sum + n, 0)));
+  text('dropped-by', drops.filter(([, n]) => n > 0).map(([stage, n]) => `${stage} ${n}`).join(', '));
+  text('viewers', String(stream.viewers));
+  text('previews', `and ${preview.viewers} on this page`);
+  text('uptime', duration(latest.uptime_seconds));
+
+  text('camera', camera.uri);
+  const mode = [];
+  if (camera.width) mode.push(`${camera.width} × ${camera.height}`);
+  if (camera.fps) mode.push(`${number(camera.fps, camera.fps % 1 ? 2 : 0)} fps`);
+  if (camera.format) mode.push(camera.format);
+  if (camera.reopens) mode.push(`reopened ${camera.reopens} ×`);
+  text('camera-mode', mode.join(', '));
+  text('model', model.name);
+  text('model-mode', `input ${model.input.width} × ${model.input.height}, mask ${model.mask.width} × ${model.mask.height}`);
+  text('backend', `${model.backend}, ${model.threads} ${model.threads === 1 ? 'thread' : 'threads'}`);
+  $('output-row').hidden = !output;
+  if (output) text('output', `${[output.video, output.masks].filter(Boolean).join(', ')} (${output.frames} frames)`);
+
+  $('stream').hidden = !stream.rtsp_url;
+  text('rtsp', stream.rtsp_url);
+  text('ffplay', `ffplay -fflags nobuffer -flags low_delay ${stream.rtsp_url}`);
+  text('encoder', [stream.encoder, stream.bitrate_kbps ? `${(stream.bitrate_kbps / 1000).toFixed(1)} Mbit/s` : ''].filter(Boolean).join(', '));
+  showClasses(model.classes || []);
+}
+
+function rectangle(name) {
+  const ns = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(ns, 'svg');
+  svg.setAttribute('class', name);
+  svg.setAttribute('aria-hidden', 'true');
+  const rect = document.createElementNS(ns, 'rect');
+  rect.setAttribute('width', '100%');
+  rect.setAttribute('height', '100%');
+  svg.append(rect);
+  return svg;
+}
+
+function showClasses(classes) {
+  const list = $('classes');
+  while (list.children.length > classes.length) list.lastChild.remove();
+  while (list.children.length < classes.length) {
+    const item = document.createElement('li');
+    const name = document.createElement('span');
+    const percent = document.createElement('span');
+    name.className = 'name';
+    percent.className = 'percent';
+    item.append(rectangle('swatch'), name, rectangle('share'), percent);
+    list.append(item);
+  }
+  classes.forEach((c, i) => {
+    const [swatch, name, share, percent] = list.children[i].children;
+    const ratio = Math.min(1, Math.max(0, c.pixel_ratio));
+    if (name.textContent !== c.name) name.textContent = name.title = c.name;
+    swatch.firstChild.setAttribute('fill', c.color);
+    share.firstChild.setAttribute('fill', c.color);
+    share.firstChild.style.width = `${(100 * ratio).toFixed(1)}%`;
+    percent.textContent = `${(100 * ratio).toFixed(1)} %`;
+  });
+}
+
+// Polling
+
+async function look() {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  try {
+    const answer = await fetch('/api/v1/status', { signal: abort.signal, cache: 'no-store' });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    return await answer.json();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function poll() {
+  clearTimeout(pollTimer);
+  try {
+    const next = await look();
+    const broken = !online || Date.now() - lastContact > GAP_MS || next.uptime_seconds < lastUptime;
+    online = true;
+    lastContact = Date.now();
+    lastUptime = next.uptime_seconds;
+    latest = next;
+    shapePicture();
+    showFigures();
+    if (broken) startPreview();
+  } catch {
+    online = false;
+  }
+  showState();
+  if (!document.hidden) pollTimer = setTimeout(poll, POLL_MS);
+}
+
+// A hidden page costs the daemon nothing.
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) {
+    clearTimeout(pollTimer);
+    stopPreview();
+  } else {
+    startPreview();
+    poll();
+  }
+});
+
+// Controls
+
+for (const input of document.querySelectorAll('input[name=view]')) {
+  input.addEventListener('change', () => selectView(input.value));
+}
+
+// The clipboard interface exists only on secure addresses, which http://192.168.… is not.
+async function copy(el) {
+  try {
+    await navigator.clipboard.writeText(el.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(el);
+    return document.execCommand('copy');
+  }
+}
+
+for (const button of document.querySelectorAll('[data-copy]')) {
+  const label = button.innerHTML;
+  button.addEventListener('click', async () => {
+    button.textContent = await copy($(button.dataset.copy)) ? 'Copied' : 'Press Ctrl+C';
+    setTimeout(() => { button.innerHTML = label; }, 1500);
+  });
+}
+
+const asked = new URL(location.href).searchParams.get('view');
+const choice = [...document.querySelectorAll('input[name=view]')].find((input) => input.value === asked);
+if (choice && !choice.checked) {
+  choice.checked = true;
+  selectView(asked);
+}
+poll();

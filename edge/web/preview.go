@@ -1,0 +1,120 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	previewBoundary = "frame"
+	previewType     = "multipart/x-mixed-replace; boundary=" + previewBoundary
+	previewDelim    = "\r\n--" + previewBoundary + "\r\n"
+)
+
+// preview streams motion JPEG: always the newest picture, no faster than PreviewFPS. A
+// client that does not take a picture within partTimeout is dropped.
+func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
+	view, err := ParseView(r.URL.Query().Get("view"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", previewType)
+		return
+	}
+	select {
+	case s.viewers <- struct{}{}:
+		defer func() { <-s.viewers }()
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "all "+strconv.Itoa(cap(s.viewers))+" previews are taken; close one elsewhere, or play the RTSP stream", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", previewType)
+	err = s.stream(r.Context(), w, view)
+	s.o.Log.Debug().Err(err).Str("client", r.RemoteAddr).Str("view", string(view)).Msg("preview ended")
+}
+
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, view View) error {
+	rc := http.NewResponseController(w)
+	// The server's read deadline would cancel the request's context although the client
+	// is well.
+	if err := rc.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	// A write that waits for a stalled client ends with ctx, not with its deadline.
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = rc.SetWriteDeadline(time.Now()) // fails only on a closed connection
+	})
+	defer func() {
+		if !stop() {
+			<-interrupted
+		}
+	}()
+
+	p := partWriter{w: w, rc: rc, timeout: s.partTimeout}
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	pace := time.NewTimer(0)
+	defer pace.Stop()
+	interval := time.Second / time.Duration(s.o.PreviewFPS)
+	var seq uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pace.C:
+		}
+		jpeg, next, err := s.o.Pictures.Picture(ctx, view, seq)
+		if err != nil {
+			return err
+		}
+		pace.Reset(interval)
+		if err := p.write(ctx, jpeg); err != nil {
+			return err
+		}
+		seq = next
+	}
+}
+
+// partWriter writes the parts of a multipart body. The delimiter follows each part at
+// once, because browsers show a part only when they have seen where it ends.
+type partWriter struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+	header  []byte
+}
+
+func (p *partWriter) open(ctx context.Context) error {
+	return p.send(ctx, []byte("--"+previewBoundary+"\r\n"))
+}
+
+func (p *partWriter) write(ctx context.Context, jpeg []byte) error {
+	p.header = append(p.header[:0], "Content-Type: image/jpeg\r\nContent-Length: "...)
+	p.header = strconv.AppendInt(p.header, int64(len(jpeg)), 10)
+	p.header = append(p.header, "\r\n\r\n"...)
+	return p.send(ctx, p.header, jpeg, []byte(previewDelim))
+}
+
+func (p *partWriter) send(ctx context.Context, pieces ...[]byte) error {
+	err := p.rc.SetWriteDeadline(time.Now().Add(p.timeout))
+	// Looked at after the deadline is set: if ctx ends later, its own deadline of now is
+	// the one that holds.
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, piece := range pieces {
+		if err == nil {
+			_, err = p.w.Write(piece)
+		}
+	}
+	return errors.Join(err, p.rc.Flush())
+}

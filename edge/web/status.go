@@ -1,0 +1,133 @@
+package web
+
+// Status is the daemon's state as served by /api/v1/status and shown on the page. Field
+// names carry their units; what has none is a count. It is described for other languages
+// by /api/v1/openapi.json.
+type Status struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"`
+	// UptimeSeconds is the time since the daemon started.
+	UptimeSeconds float64        `json:"uptime_seconds"`
+	Camera        CameraStatus   `json:"camera"`
+	Model         ModelStatus    `json:"model"`
+	Pipeline      PipelineStatus `json:"pipeline"`
+	Stream        StreamStatus   `json:"stream"`
+	// Preview is filled in by the [Server].
+	Preview PreviewStatus `json:"preview"`
+	// Output is nil unless the daemon writes files.
+	Output *OutputStatus `json:"output"`
+}
+
+// CameraState is what the camera is doing.
+type CameraState string
+
+// The camera states.
+const (
+	CameraOpening CameraState = "opening" // being opened for the first time
+	CameraUp      CameraState = "up"      // delivering frames
+	CameraLost    CameraState = "lost"    // delivered before, now being retried
+	CameraEnded   CameraState = "ended"   // a finite source came to its end
+)
+
+// CameraStatus describes the camera.
+type CameraStatus struct {
+	// URI is where frames come from, without any password.
+	URI   string      `json:"uri"`
+	State CameraState `json:"state"`
+	// Error says why the camera is not up, in one line without any password.
+	Error string `json:"error"`
+	// Width and Height are in pixels, FPS is the camera's nominal rate in frames per
+	// second; 0 when not known.
+	Width  int     `json:"width"`
+	Height int     `json:"height"`
+	FPS    float64 `json:"fps"`
+	// Format is what the camera delivers before conversion, e.g. "MJPEG".
+	Format string `json:"format"`
+	// Frames and Reopens count since the daemon started.
+	Frames  uint64 `json:"frames"`
+	Reopens uint64 `json:"reopens"`
+	// LastFrameAgeSeconds is the time since the newest frame was captured; nil before the
+	// first.
+	LastFrameAgeSeconds *float64 `json:"last_frame_age_seconds"`
+}
+
+// ModelStatus describes the loaded model.
+type ModelStatus struct {
+	Name string `json:"name"`
+	// Backend names the inference library, its version and device.
+	Backend string `json:"backend"`
+	Input   Size   `json:"input"`
+	Mask    Size   `json:"mask"`
+	// Threads is the number of CPU threads used for inference.
+	Threads int `json:"threads"`
+	// Classes are in the order of their ids.
+	Classes []ClassStatus `json:"classes"`
+}
+
+// Size is in pixels.
+type Size struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
+}
+
+// ClassStatus describes one class that the model knows.
+type ClassStatus struct {
+	Name string `json:"name"`
+	// Color is the overlay colour as "#rrggbb".
+	Color string `json:"color"`
+	// PixelRatio is the share of the newest mask's pixels, 0..1.
+	PixelRatio float64 `json:"pixel_ratio"`
+}
+
+// PipelineStatus says how the frame pipeline performed in the last seconds.
+type PipelineStatus struct {
+	// FPS is the rate of frames that went through the model, per second.
+	FPS float64 `json:"fps"`
+	// LatencyMS is from capture to the finished overlay or encoded picture, InferMS the
+	// time in the network, both in milliseconds.
+	LatencyMS Quantiles `json:"latency_ms"`
+	InferMS   Quantiles `json:"infer_ms"`
+	// Dropped counts frames since start, by the stage that was busy.
+	Dropped map[string]uint64 `json:"dropped"`
+}
+
+// Quantiles of recent measurements; zero when there are none.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+}
+
+// StreamStatus describes the RTSP stream.
+type StreamStatus struct {
+	// RTSPURL is where players connect; empty when there is no RTSP server. The [Server]
+	// replaces an unspecified host (0.0.0.0 or [::]) by the one in the request.
+	RTSPURL string `json:"rtsp_url"`
+	// Viewers is the number of RTSP clients that are playing. Nothing is encoded for the
+	// stream while it is 0.
+	Viewers int `json:"viewers"`
+	// Encoder names the video encoder.
+	Encoder string `json:"encoder"`
+	// BitrateKbps is the encoder's target in 1000 bits per second.
+	BitrateKbps int `json:"bitrate_kbps"`
+	// SentBytes counts encoded video sent since the daemon started.
+	SentBytes uint64 `json:"sent_bytes"`
+}
+
+// PreviewStatus describes the motion JPEG preview.
+type PreviewStatus struct {
+	// Viewers is the number of open previews, at most MaxViewers.
+	Viewers    int `json:"viewers"`
+	MaxViewers int `json:"max_viewers"`
+	// FPS is the highest rate in frames per second.
+	FPS int `json:"fps"`
+}
+
+// OutputStatus describes the files that are being written.
+type OutputStatus struct {
+	// Video is the path of the video file, Masks the folder of label images; empty when
+	// not written.
+	Video string `json:"video"`
+	Masks string `json:"masks"`
+	// Frames counts the pictures written to each.
+	Frames uint64 `json:"frames"`
+}
