@@ -1,0 +1,191 @@
+package stream
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+)
+
+// handler is the Server as the RTSP library sees it. ANNOUNCE and RECORD have no methods
+// here, which makes the library refuse them.
+type handler Server
+
+// viewer is one session.
+type viewer struct {
+	playing   bool
+	keyOwed   bool // PLAY was accepted, its answer is not out yet
+	ended     bool // it did not keep up and is being disconnected
+	transport gortsplib.Protocol
+}
+
+// OnConnOpen limits the number of connections and the time to the first byte, both of
+// which the library leaves open.
+func (h *handler) OnConnOpen(c *gortsplib.ServerHandlerOnConnOpenCtx) {
+	conn := c.Conn.NetConn()
+	h.mu.Lock()
+	refused := len(h.conns) >= maxConnections || (*Server)(h).isStopped()
+	if !refused {
+		h.conns[c.Conn] = struct{}{}
+	}
+	h.mu.Unlock()
+	if refused {
+		conn.Close()
+		return
+	}
+	// The library sets its own deadlines from the first request on. A failure shows in
+	// the read that follows.
+	_ = conn.SetReadDeadline(time.Now().Add(firstByteTimeout))
+	h.log.Debug().Stringer("client", conn.RemoteAddr()).Msg("rtsp: connection opened")
+}
+
+// OnConnClose also ends the connection's session: over UDP the library would go on
+// sending to a player that is gone until the session times out.
+func (h *handler) OnConnClose(c *gortsplib.ServerHandlerOnConnCloseCtx) {
+	h.mu.Lock()
+	delete(h.conns, c.Conn)
+	h.mu.Unlock()
+	if session := c.Conn.Session(); session != nil {
+		session.Close()
+	}
+	h.log.Debug().Stringer("client", c.Conn.NetConn().RemoteAddr()).AnErr("reason", c.Error).Msg("rtsp: connection closed")
+}
+
+// OnDescribe waits for the format, holding up this connection only.
+func (h *handler) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if status := h.admit(c.Conn, c.Path); status != base.StatusOK {
+		return &base.Response{StatusCode: status}, nil, nil
+	}
+	timeout := time.NewTimer(h.options.FormatWait)
+	defer timeout.Stop()
+	select {
+	case <-h.ready:
+	case <-h.stopped:
+	case <-timeout.C:
+	}
+	return h.current()
+}
+
+// OnSetup adds the session to the current track.
+func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if status := h.admit(c.Conn, c.Path); status != base.StatusOK {
+		return &base.Response{StatusCode: status}, nil, nil
+	}
+	response, stream, err := h.current()
+	if earlier := c.Session.Stream(); earlier != nil && earlier != stream {
+		// The size changed between two SETUPs of one session; the library panics when
+		// the second gets another stream.
+		return &base.Response{StatusCode: base.StatusServiceUnavailable}, nil, nil
+	}
+	return response, stream, err
+}
+
+// admit decides whether a request may reach the stream.
+func (h *handler) admit(conn *gortsplib.ServerConn, path string) base.StatusCode {
+	switch {
+	case strings.TrimRight(path, "/") != h.path:
+		return base.StatusNotFound
+	case conn.Transport().Tunnel == gortsplib.TunnelWebSocket:
+		// The library accepts WebSockets from any web page, so that a page which the
+		// user visits could watch a stream meant for this machine only.
+		return base.StatusForbidden
+	}
+	return base.StatusOK
+}
+
+// current answers with the playable stream, or 503 where there is none.
+func (h *handler) current() (*base.Response, *gortsplib.ServerStream, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.track == nil || h.track.stream == nil {
+		return &base.Response{StatusCode: base.StatusServiceUnavailable}, nil, nil
+	}
+	return &base.Response{StatusCode: base.StatusOK}, h.track.stream, nil
+}
+
+// OnPlay counts the session in. A player may send PLAY again while it plays.
+func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	h.mu.Lock()
+	v := h.sessions[c.Session]
+	if v == nil {
+		v = &viewer{transport: c.Session.Transport().Protocol}
+		h.sessions[c.Session] = v
+	}
+	if !v.playing {
+		v.playing, v.keyOwed = true, true
+		h.viewers.Add(1)
+	}
+	h.mu.Unlock()
+	h.log.Info().Stringer("client", c.Conn.NetConn().RemoteAddr()).Stringer("transport", v.transport).Msg("rtsp: player started")
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnResponse asks for the key frame. OnPlay would be too early: the library begins to
+// send to a session only after OnPlay returned, and a key frame encoded in between would
+// be lost on the player, which then waited for the next regular one.
+func (h *handler) OnResponse(conn *gortsplib.ServerConn, _ *base.Response) {
+	session := conn.Session()
+	if session == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v := h.sessions[session]; v != nil && v.keyOwed {
+		v.keyOwed = false
+		h.keyWanted.Store(true)
+	}
+}
+
+// OnPause counts the session out until the next PLAY.
+func (h *handler) OnPause(c *gortsplib.ServerHandlerOnPauseCtx) (*base.Response, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v := h.sessions[c.Session]; v != nil && v.playing {
+		v.playing, v.keyOwed = false, false
+		h.viewers.Add(-1)
+	}
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnSessionClose counts the session out for good.
+func (h *handler) OnSessionClose(c *gortsplib.ServerHandlerOnSessionCloseCtx) {
+	h.mu.Lock()
+	v := h.sessions[c.Session]
+	delete(h.sessions, c.Session)
+	if v != nil && v.playing {
+		h.viewers.Add(-1)
+	}
+	h.mu.Unlock()
+	if v != nil {
+		h.log.Info().Stringer("transport", v.transport).AnErr("reason", c.Error).Msg("rtsp: player left")
+	}
+}
+
+// OnStreamWriteError ends a session that does not keep up. It runs inside Write and
+// must not block.
+func (h *handler) OnStreamWriteError(c *gortsplib.ServerHandlerOnStreamWriteErrorCtx) {
+	c.Session.Close()
+	h.mu.Lock()
+	v := h.sessions[c.Session]
+	first := v != nil && !v.ended
+	if first {
+		v.ended = true
+	}
+	h.mu.Unlock()
+	if !first {
+		return // the session lingers for the rest of the access unit
+	}
+	var full liberrors.ErrServerWriteQueueFull
+	if errors.As(c.Error, &full) {
+		h.slowClients.Add(1)
+	}
+	h.log.Warn().Err(c.Error).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
+}
+
+// OnDecodeError hears of malformed packets from players, which are of no consequence.
+func (h *handler) OnDecodeError(c *gortsplib.ServerHandlerOnDecodeErrorCtx) {
+	h.log.Debug().Err(c.Error).Msg("rtsp: malformed packet from a player")
+}
