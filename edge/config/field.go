@@ -72,10 +72,7 @@ func (f field[T]) explain(text string, err error) error {
 	if !errors.Is(err, errRange) {
 		return err
 	}
-	if !f.number || text == "" {
-		text = strconv.Quote(text)
-	}
-	return fmt.Errorf("is %s; want %s", shorten(text), f.want)
+	return fmt.Errorf("is %s; want %s", show(text, f.number), f.want)
 }
 
 func (f field[T]) text() string    { return f.format(*f.target) }
@@ -83,13 +80,18 @@ func (f field[T]) kind() string    { return f.word }
 func (f field[T]) allowed() string { return f.want }
 func (f field[T]) bare() bool      { return f.number }
 
-// shorten keeps a message readable when a value is not.
-func shorten(s string) string {
+// show makes text from outside fit for a message: in quotes unless it is bare and needs
+// none, and not too long.
+func show(text string, bare bool) string {
 	const most = 80
-	if utf8.RuneCountInString(s) <= most {
-		return s
+	quoted := strconv.Quote(text)
+	if bare && len(text) > 0 && len(quoted) == len(text)+len(`""`) {
+		quoted = text
 	}
-	return string([]rune(s)[:most]) + "…"
+	if utf8.RuneCountInString(quoted) > most {
+		quoted = string([]rune(quoted)[:most]) + "…"
+	}
+	return quoted
 }
 
 // boolean is a switch.
@@ -206,7 +208,7 @@ func text(target *string, word, want string, valid func(string) error) field[str
 		format: func(s string) string { return s },
 		valid: func(s string) error {
 			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-				return fmt.Errorf("is %s; control characters are not allowed", shorten(strconv.Quote(s)))
+				return fmt.Errorf("is %s; control characters are not allowed", show(s, false))
 			}
 			if valid == nil {
 				return nil
@@ -275,7 +277,7 @@ var sizePattern = regexp.MustCompile(`^([1-9][0-9]{0,4})x([1-9][0-9]{0,4})$`)
 func ParseSize(s string) (Size, error) {
 	m := sizePattern.FindStringSubmatch(s)
 	if m == nil {
-		return Size{}, fmt.Errorf("size is %s; want width x height such as 1280x720", shorten(strconv.Quote(s)))
+		return Size{}, fmt.Errorf("size is %s; want width x height such as 1280x720", show(s, false))
 	}
 	width, _ := strconv.Atoi(m[1]) // the pattern leaves only digits, five at most
 	height, _ := strconv.Atoi(m[2])

@@ -38,9 +38,8 @@ type Loaded struct {
 // type [Faults] and lists all of it.
 func Load(src Sources) (Loaded, error) {
 	l := newLoader()
-	file, origin := src.file()
-	if file != "" {
-		l.file(file, origin)
+	if file, namedBy := src.file(); file != "" {
+		l.file(file, namedBy)
 	}
 	l.environment(src.Environ)
 	if src.Flags != nil {
@@ -53,23 +52,23 @@ func Load(src Sources) (Loaded, error) {
 // error is of type [Faults] and lists everything that is wrong.
 func Check(file string) (Loaded, error) {
 	l := newLoader()
-	l.file(file, Origin{Layer: LayerFile, Where: file})
+	l.file(file, "")
 	return l.finish()
 }
 
-// file is the path of the configuration file, if any, and who named it.
-func (src Sources) file() (path string, from Origin) {
+// file is the path of the configuration file, if any, and the flag or variable with it.
+func (src Sources) file() (path, namedBy string) {
 	if src.Flags != nil {
 		if f := src.Flags.Lookup(fileFlag); f != nil && f.Changed {
-			return f.Value.String(), Origin{Layer: LayerFlag, Where: "--" + fileFlag}
+			return f.Value.String(), "--" + fileFlag
 		}
 	}
 	for _, entry := range src.Environ {
 		if path, found := strings.CutPrefix(entry, FileVariable+"="); found {
-			return path, Origin{Layer: LayerEnvironment, Where: FileVariable}
+			return path, FileVariable
 		}
 	}
-	return "", Origin{}
+	return "", ""
 }
 
 // loader gathers values and faults, layer by layer.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/goccy/go-yaml/token"
 )
 
 // Print writes the configuration as a YAML file that [Load] reads back to the same one,
@@ -18,7 +20,7 @@ func (l Loaded) Print(w io.Writer) error {
 // flag and variable.
 func (l Loaded) Explain(w io.Writer) error {
 	return l.write(w, func(s setting) string {
-		return fmt.Sprintf("  # %s\n  # %s\n  # --%s, %s\n", sentence(s.Help), sentence(s.allowed()), s.Flag, s.Env())
+		return fmt.Sprintf("\n  # %s\n  # %s --%s, %s\n", sentence(s.Help), sentence(s.allowed()), s.Flag, s.Env())
 	})
 }
 
@@ -44,10 +46,11 @@ func (l Loaded) write(w io.Writer, head func(setting) string) error {
 // scalar is a value as YAML. Go's escapes are a subset of those in YAML's double quotes
 // (YAML 1.2.2 section 5.7).
 func scalar(s setting) string {
-	if s.bare() {
-		return s.text()
+	text := s.text()
+	if s.bare() || !token.IsNeedQuoted(text) {
+		return text
 	}
-	return strconv.Quote(s.text())
+	return strconv.Quote(text)
 }
 
 // sentence gives words a capital and a full stop.

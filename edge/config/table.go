@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -28,8 +29,8 @@ const (
 func table(c *Config) []setting {
 	const forever = 365 * 24 * time.Hour
 	return []setting{
-		{"camera.uri", "camera", "where frames come from: /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path, synthetic:",
-			text(&c.Camera.URI, "address", "a camera address such as /dev/video0", cameraURI)},
+		{"camera.uri", "camera", "where frames come from: a device, file, folder, network camera or rendered street",
+			text(&c.Camera.URI, "address", "such as /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path or synthetic:", cameraURI)},
 		{"camera.size", "size", "picture size asked of the camera",
 			size(&c.Camera.Size)},
 		{"camera.fps", "fps", "frames per second asked of the camera",
@@ -60,7 +61,7 @@ func table(c *Config) []setting {
 		{keyRTSP, "rtsp", "address of the RTSP server",
 			listener(&c.Stream.RTSP)},
 		{"stream.path", "path", "path of the RTSP stream, the last part of its URL",
-			text(&c.Stream.Path, "path", "letters, digits and . _ ~ - in parts divided by single slashes", streamPath)},
+			text(&c.Stream.Path, "path", "letters, digits, . _ ~ - and slashes between them", streamPath)},
 		{"stream.rtp_port", "rtp-port", "UDP port for RTP, the next one is for RTCP; 0 for RTSP over TCP only",
 			rtpPort(&c.Stream.RTPPort)},
 		{"stream.bitrate_kbps", "bitrate", "video bit rate in kbit/s",
@@ -99,15 +100,17 @@ func (s setting) Env() string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
 }
 
-// Section and Name are the two parts of the key.
+// Section is the key's first part.
 func (s setting) Section() string { section, _, _ := strings.Cut(s.Key, "."); return section }
 
-// Name is the key without its section.
+// Name is the key's second part.
 func (s setting) Name() string { _, name, _ := strings.Cut(s.Key, "."); return name }
 
 func cameraURI(s string) error {
-	_, err := camera.ParseURI(s)
-	return err
+	if _, err := camera.ParseURI(s); err != nil {
+		return fmt.Errorf("is not usable: %w", err)
+	}
+	return nil
 }
 
 var streamPathPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)

@@ -17,19 +17,20 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFileBytes bounds the configuration file. A complete one with comments has four
-// thousand bytes.
-const maxFileBytes = 1 << 20
+// maxFileBytes bounds the configuration file. One with every setting explained is a tenth
+// of it. The parser's time grows with the square of the number of keys, so that a wrong
+// file of a megabyte would hold the program up for minutes.
+const maxFileBytes = 64 << 10
 
-// file reads a YAML file. Its path came from origin, which is to blame when the file
-// cannot be read at all.
-func (l *loader) file(path string, origin Origin) {
+// file reads a YAML file. namedBy is the flag or variable with its path, if any.
+func (l *loader) file(path, namedBy string) {
 	content, err := readFile(path)
 	if err != nil {
-		if origin.Where == path { // the error names it
-			origin.Layer = LayerDefault
+		from := Origin{}
+		if namedBy != "" {
+			from = Origin{Layer: LayerFile, Where: namedBy}
 		}
-		l.fault(origin, "", err.Error())
+		l.fault(from, "", err.Error())
 		return
 	}
 	l.yaml(path, content)
@@ -52,29 +53,10 @@ func readFile(path string) ([]byte, error) {
 // YAML can say: one mapping of sections to mappings of plain or quoted one-line values.
 func (l *loader) yaml(name string, content []byte) {
 	r := yamlReader{loader: l, name: name, firstSeen: map[string]*token.Token{}}
-	content = bytes.TrimPrefix(content, []byte("\ufeff"))
-	switch {
-	case len(content) > maxFileBytes:
-		r.reject("the file is larger than 1 MB; is it a configuration?")
-		return
-	case !utf8.Valid(content):
-		r.reject("the file is not text in UTF-8")
-		return
-	}
-	// The lexer counts a carriage return as a column.
-	tokens := lexer.Tokenize(strings.ReplaceAll(string(content), "\r\n", "\n"))
-	if !r.plain(tokens) {
-		return
-	}
-	doc, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-	var syntax yaml.Error
-	switch {
-	case errors.As(err, &syntax):
-		r.fault(syntax.GetToken(), "", "not valid YAML: "+syntax.GetMessage())
-	case err != nil:
-		r.reject("not valid YAML: " + err.Error())
-	default:
-		r.document(doc)
+	r.read(content)
+	slices.SortStableFunc(r.found, func(a, b placed) int { return a.offset - b.offset })
+	for _, f := range r.found {
+		l.faults = append(l.faults, f.Fault)
 	}
 }
 
@@ -83,88 +65,147 @@ type yamlReader struct {
 	*loader
 	name      string
 	firstSeen map[string]*token.Token // by key and by section
+	found     []placed
 }
+
+// placed is a fault and where in the file it lies.
+type placed struct {
+	Fault
+	offset int
+}
+
+func (r *yamlReader) read(content []byte) {
+	content = bytes.TrimPrefix(content, []byte("\ufeff"))
+	switch {
+	case len(content) > maxFileBytes:
+		r.reject("the file is larger than 64 KiB; is it a configuration?")
+		return
+	case !utf8.Valid(content):
+		r.reject("the file is not text in UTF-8")
+		return
+	}
+	// The lexer takes a carriage return for a column.
+	tokens := lexer.Tokenize(strings.ReplaceAll(string(content), "\r\n", "\n"))
+	if !r.scan(tokens) {
+		return
+	}
+	doc, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	var syntax yaml.Error
+	switch {
+	case errors.As(err, &syntax):
+		r.fault(syntax.GetToken(), "", "not valid YAML: "+syntaxHint(syntax.GetMessage()))
+	case err != nil:
+		r.reject("not valid YAML: " + err.Error())
+	default:
+		r.document(doc)
+	}
+}
+
+// syntaxHint rewords the parser's messages for the mistakes that people make.
+func syntaxHint(message string) string {
+	switch {
+	case strings.Contains(message, "'\t'"):
+		return "indent with spaces, not tabs"
+	case strings.HasPrefix(message, "mapping value is not allowed"):
+		return "a colon does not belong here; " + colonHint
+	}
+	return message
+}
+
+const colonHint = `quote text that ends in a colon, as in "synthetic:"`
 
 // at is the place of a token.
 func (r *yamlReader) at(tk *token.Token) Origin {
-	where := r.name
-	if tk != nil && tk.Position != nil {
-		where = fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)
-	}
-	return Origin{Layer: LayerFile, Where: where}
+	return Origin{Layer: LayerFile, Where: fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)}
 }
 
 func (r *yamlReader) fault(tk *token.Token, key, problem string) {
-	r.loader.fault(r.at(tk), key, problem)
+	if key != "" {
+		problem = key + " " + problem
+	}
+	r.found = append(r.found, placed{Fault{Origin: r.at(tk), Key: key, Problem: problem}, tk.Position.Offset})
 }
 
 // reject notes a problem with the file as a whole.
-func (r *yamlReader) reject(problem string) { r.fault(nil, "", problem) }
+func (r *yamlReader) reject(problem string) {
+	from := Origin{Layer: LayerFile, Where: r.name}
+	r.found = append(r.found, placed{Fault: Fault{Origin: from, Problem: problem}})
+}
 
-// plain refuses what settings never need before the parser sees it, which also keeps
-// hostile nesting away from the parser's recursion.
-func (r *yamlReader) plain(tokens token.Tokens) bool {
-	const mostDepth = 2 // {section: {name: value}}
-	good, depth := true, 0
+// scan notes what YAML can say and settings never need. It returns false when the parser
+// should not see the file: hostile nesting would exhaust its stack.
+func (r *yamlReader) scan(tokens token.Tokens) bool {
+	const mostDepth = 8
+	flow, nested, line := 0, 0, 0
 	for _, tk := range tokens {
-		problem := ""
-		switch tk.Type {
-		case token.AnchorType, token.AliasType, token.MergeKeyType:
-			problem = "anchors and aliases are not supported; write the value out"
-		case token.TagType, token.DirectiveType:
-			problem = "tags and directives are not supported; leave them out"
-		case token.SequenceEntryType, token.SequenceStartType:
-			problem = "a list is not a setting's value"
-		case token.LiteralType, token.FoldedType:
-			problem = "block text is not supported; write the value in one line"
-		case token.MappingKeyType:
-			problem = "keys with a question mark are not supported; write key: value"
-		case token.MappingStartType:
-			if depth++; depth > mostDepth {
-				problem = "nested too deeply; settings are section, name and value"
-			}
-		case token.MappingEndType:
-			depth--
-		case token.InvalidType:
-			problem = "not valid YAML: " + tk.Error
+		if tk.Position.Line != line {
+			nested, line = 0, tk.Position.Line
 		}
-		if problem != "" {
+		switch tk.Type {
+		case token.MappingStartType:
+			flow++
+		case token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType:
+			nested++ // "- - - x" is three lists in one line
+		}
+		if flow > mostDepth || nested > mostDepth {
+			r.fault(tk, "", "nested too deeply; settings are section, name and value")
+			return false
+		}
+		if problem := refused(tk); problem != "" {
 			r.fault(tk, "", problem)
-			good = false
-			if depth > mostDepth {
-				return false // one fault tells it, a million braces do not say more
-			}
 		}
 	}
-	return good
+	return true
+}
+
+// refused tells why a token has no place among settings.
+func refused(tk *token.Token) string {
+	switch tk.Type {
+	case token.AnchorType, token.AliasType, token.MergeKeyType:
+		return "anchors and aliases are not supported; write the value out"
+	case token.TagType, token.DirectiveType:
+		return "tags and directives are not supported; leave them out"
+	case token.SequenceEntryType, token.SequenceStartType:
+		return "lists are not supported; a setting has one value"
+	case token.LiteralType, token.FoldedType:
+		return "block text is not supported; write the value in one line"
+	case token.MappingKeyType:
+		return "keys with a question mark are not supported; write key: value"
+	}
+	return ""
 }
 
 // document walks a whole file. An empty one, or one of comments alone, sets nothing.
 func (r *yamlReader) document(file *ast.File) {
 	if len(file.Docs) > 1 {
-		r.fault(file.Docs[1].GetToken(), "", "a second document starts here; one file holds one configuration")
+		r.fault(file.Docs[1].Start, "", "a second document starts here; one file holds one configuration")
 		return
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return
 	}
-	for _, entry := range r.entries(file.Docs[0].Body, "", "sections such as camera:") {
+	for _, entry := range r.entries(file.Docs[0].Body, "", "the file") {
 		r.section(entry.Key, entry.Value)
 	}
 }
 
-// entries is the content of a mapping without the duplicates, which are faults.
-func (r *yamlReader) entries(node ast.Node, prefix, want string) []*ast.MappingValueNode {
+// entries is the content of a mapping without the duplicates, which are faults. Keys are
+// prefix and name; what is how messages call the mapping.
+func (r *yamlReader) entries(node ast.Node, prefix, what string) []*ast.MappingValueNode {
 	var all []*ast.MappingValueNode
 	switch n := node.(type) {
 	case *ast.MappingNode:
 		all = n.Values
 	case *ast.MappingValueNode:
 		all = []*ast.MappingValueNode{n}
-	case *ast.NullNode, *ast.CommentGroupNode: // all of it is commented out
-	default:
-		r.fault(node.GetToken(), "", strings.TrimSpace(strings.TrimSuffix(prefix, ".")+" is not "+want))
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		r.fault(node.GetToken(), "", what+" is one value; want lines of key: value")
 	}
+	// What remains is empty, or scan has refused it.
 	return slices.DeleteFunc(slices.Clone(all), func(entry *ast.MappingValueNode) bool {
 		key, tk := prefix+keyText(entry.Key), entry.Key.GetToken()
 		first, seen := r.firstSeen[key]
@@ -189,7 +230,7 @@ func (r *yamlReader) section(keyNode ast.MapKeyNode, node ast.Node) {
 		r.unknown(keyNode, section, sections(r.settings))
 		return
 	}
-	for _, entry := range r.entries(node, section+".", "a mapping of names to values") {
+	for _, entry := range r.entries(node, section+".", section) {
 		name := keyText(entry.Key)
 		s, found := names[name]
 		if !found {
@@ -213,7 +254,16 @@ func (r *yamlReader) unknown(keyNode ast.MapKeyNode, key string, known []string)
 			}
 		}
 	}
-	r.fault(keyNode.GetToken(), "", fmt.Sprintf("unknown key %s%s", shorten(key), didYouMean(likely)))
+	r.fault(keyNode.GetToken(), "", fmt.Sprintf("unknown key %s%s", show(key, true), didYouMean(likely)))
+}
+
+// set stores a value, or the fault that it has.
+func (r *yamlReader) set(s setting, text string, tk *token.Token) {
+	if err := s.set(text); err != nil {
+		r.fault(tk, s.Key, err.Error())
+		return
+	}
+	r.origins[s.Key] = r.at(tk)
 }
 
 // value reads one setting. Values are taken as they are written, so that 0x10 or 1_000
@@ -231,12 +281,13 @@ func (r *yamlReader) value(s setting, entry *ast.MappingValueNode) {
 			r.fault(tk, s.Key, fmt.Sprintf("is text; write %s without quotes", s.allowed()))
 			return
 		}
-		r.set(s, n.Value, r.at(tk))
+		r.set(s, n.Value, tk)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		r.set(s, tk.Value, r.at(tk))
-	default:
-		r.fault(tk, s.Key, "is a mapping; want one value (quote text that has a colon at its end or before a space)")
+		r.set(s, tk.Value, tk)
+	case *ast.MappingNode, *ast.MappingValueNode:
+		r.fault(tk, s.Key, "has keys of its own; want "+s.allowed()+" ("+colonHint+")")
 	}
+	// What remains, scan has refused.
 }
 
 // keyText is a key as it is meant, without quotes.
