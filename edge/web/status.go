@@ -87,6 +87,9 @@ type PipelineStatus struct {
 	// time in the network, both in milliseconds.
 	LatencyMS Quantiles `json:"latency_ms"`
 	InferMS   Quantiles `json:"infer_ms"`
+	// OverheadMS is the time from capture to the encoded picture less InferMS: what the
+	// pipeline adds. It is measured while pictures are encoded, in milliseconds.
+	OverheadMS Quantiles `json:"overhead_ms"`
 	// Dropped counts frames since start, by the stage that was busy.
 	Dropped map[string]uint64 `json:"dropped"`
 }

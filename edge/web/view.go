@@ -4,17 +4,19 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/robustnet-edge/robustnet/edge/view"
 )
 
 // View is a way of looking at a frame.
-type View string
+type View = view.View
 
 // The views.
 const (
-	ViewOverlay    View = "overlay"      // the picture with the classes in colour over it
-	ViewRaw        View = "raw"          // the picture alone
-	ViewMask       View = "mask"         // the classes alone, in their colours
-	ViewSideBySide View = "side-by-side" // raw on the left, overlay on the right
+	ViewOverlay    = view.Overlay    // the picture with the classes in colour over it
+	ViewRaw        = view.Raw        // the picture alone
+	ViewMask       = view.Mask       // the classes alone, in their colours
+	ViewSideBySide = view.SideBySide // raw on the left, overlay on the right
 )
 
 // Views lists every [View], in the order in which the page offers them.

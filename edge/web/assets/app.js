@@ -46,6 +46,7 @@ function duration(seconds) {
 
 function startPreview() {
   clearTimeout(retryTimer);
+  if (document.hidden) return;
   previewFailed = false;
   img.alt = `Live preview, ${view} view`;
   img.src = `/preview.mjpg?view=${view}&n=${++loads}`;
@@ -57,7 +58,7 @@ function stopPreview() {
 }
 
 img.addEventListener('error', () => {
-  if (document.hidden) return;
+  if (!img.hasAttribute('src')) return;
   previewFailed = true;
   clearTimeout(retryTimer);
   retryTimer = setTimeout(() => { if (online) startPreview(); }, RETRY_MS);
@@ -73,9 +74,6 @@ img.addEventListener('load', () => {
 function selectView(name) {
   view = name;
   $('snapshot').href = `/snapshot.jpg?view=${view}`;
-  const address = new URL(location.href);
-  address.searchParams.set('view', view);
-  history.replaceState(null, '', address);
   shapePicture();
   startPreview();
 }
@@ -114,12 +112,13 @@ function describe() {
 
 function showState() {
   const s = describe();
+  // Only the state is announced to screen readers; the ticking age is not.
   text('state', s.pill);
   $('state').dataset.state = s.kind;
   $('banner').hidden = online;
+  document.body.classList.toggle('offline', !online);
   $('veil').hidden = !s.title;
   $('picture').classList.toggle('stale', Boolean(s.title));
-  // Only the title is announced to screen readers; the ticking age is not.
   text('veil-title', s.title || '');
   text('veil-age', s.age || '');
   text('veil-detail', s.detail || '');
@@ -139,7 +138,7 @@ function showFigures() {
   text('dropped', String(drops.reduce((sum, [, n]) => sum + n, 0)));
   text('dropped-by', drops.filter(([, n]) => n > 0).map(([stage, n]) => `${stage} ${n}`).join(', '));
   text('viewers', String(stream.viewers));
-  text('previews', `and ${preview.viewers} on this page`);
+  text('previews', `${preview.viewers} ${preview.viewers === 1 ? 'preview' : 'previews'}`);
   text('uptime', duration(latest.uptime_seconds));
 
   text('camera', camera.uri);
@@ -147,7 +146,7 @@ function showFigures() {
   if (camera.width) mode.push(`${camera.width} × ${camera.height}`);
   if (camera.fps) mode.push(`${number(camera.fps, camera.fps % 1 ? 2 : 0)} fps`);
   if (camera.format) mode.push(camera.format);
-  if (camera.reopens) mode.push(`reopened ${camera.reopens} ×`);
+  if (camera.reopens) mode.push(`reopened ${camera.reopens}\u00a0×`);
   text('camera-mode', mode.join(', '));
   text('model', model.name);
   text('model-mode', `input ${model.input.width} × ${model.input.height}, mask ${model.mask.width} × ${model.mask.height}`);
@@ -244,7 +243,12 @@ document.addEventListener('visibilitychange', () => {
 // Controls
 
 for (const input of document.querySelectorAll('input[name=view]')) {
-  input.addEventListener('change', () => selectView(input.value));
+  input.addEventListener('change', () => {
+    const address = new URL(location.href);
+    address.searchParams.set('view', input.value);
+    history.replaceState(null, '', address);
+    selectView(input.value);
+  });
 }
 
 // The clipboard interface exists only on secure addresses, which http://192.168.… is not.
@@ -267,9 +271,10 @@ for (const button of document.querySelectorAll('[data-copy]')) {
 }
 
 const asked = new URL(location.href).searchParams.get('view');
-const choice = [...document.querySelectorAll('input[name=view]')].find((input) => input.value === asked);
-if (choice && !choice.checked) {
-  choice.checked = true;
-  selectView(asked);
+for (const input of document.querySelectorAll('input[name=view]')) {
+  if (input.value === asked) input.checked = true;
+  if (input.checked) view = input.value;
 }
+// An endless image would keep the browser's loading indicator turning, so it comes after.
+addEventListener('load', () => selectView(view));
 poll();
