@@ -1,0 +1,91 @@
+package edge
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/edge/metrics"
+	"github.com/robustnet-edge/robustnet/edge/web"
+)
+
+// cameraState is what the daemon knows of its camera. It is safe for concurrent use.
+type cameraState struct {
+	waits     atomic.Bool  // the source is not live: it waits for us
+	lastFrame atomic.Int64 // capture time, Unix nanoseconds; 0 before the first frame
+
+	mu     sync.Mutex
+	latest camera.Info
+	state  web.CameraState
+	reason camera.Reason
+}
+
+func (c *cameraState) opened(info camera.Info) {
+	c.waits.Store(!info.Live)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latest, c.state, c.reason = info, web.CameraUp, ""
+}
+
+func (c *cameraState) lost(reason camera.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reason = reason
+	if c.state == web.CameraUp {
+		c.state = web.CameraLost
+	}
+}
+
+// live says whether frames come whether or not we are ready.
+func (c *cameraState) live() bool { return !c.waits.Load() }
+
+func (c *cameraState) info() camera.Info {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.latest
+}
+
+// snapshot returns the state for reports. The reason is empty while all is well.
+func (c *cameraState) snapshot() (camera.Info, web.CameraState, camera.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state := c.state
+	if state == "" {
+		state = web.CameraOpening
+	}
+	return c.latest, state, c.reason
+}
+
+// frameAge is the time since the newest frame was captured.
+func (c *cameraState) frameAge() (time.Duration, bool) {
+	ns := c.lastFrame.Load()
+	if ns == 0 {
+		return 0, false
+	}
+	return max(0, time.Since(time.Unix(0, ns))), true
+}
+
+// meteredSource counts what a source delivers.
+type meteredSource struct {
+	camera.Source
+	metrics *metrics.Metrics
+	state   *cameraState
+	up      bool
+}
+
+func (m *meteredSource) Read(ctx context.Context) (*camera.Frame, error) {
+	f, err := m.Source.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !m.up {
+		m.up = true
+		m.metrics.CameraUp(true)
+	}
+	m.state.lastFrame.Store(f.Captured.UnixNano())
+	m.metrics.Frame(f.Captured)
+	m.metrics.ObserveStage(metrics.Capture, time.Since(f.Captured))
+	return f, nil
+}

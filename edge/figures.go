@@ -1,0 +1,134 @@
+package edge
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/edge/overlay"
+	"github.com/robustnet-edge/robustnet/edge/web"
+)
+
+// figures keeps the timing of the most recent frames. It is safe for concurrent use, and
+// adding to it allocates nothing.
+type figures struct {
+	mu       *sync.Mutex
+	frames   ring[frameTiming]
+	overhead ring[time.Duration]
+	smooth   frameTiming // moving averages, for figures that people read
+	dropped  uint64
+}
+
+type frameTiming struct {
+	done       time.Time
+	infer, age time.Duration
+}
+
+const (
+	// figuresDepth covers seconds of a fast camera and minutes of a slow one.
+	figuresDepth = 512
+	// rateSpan is the time over which the frame rate is taken.
+	rateSpan = 2 * time.Second
+	// smoothing is the weight of the newest frame in the averages.
+	smoothing = 0.1
+)
+
+func newFigures() figures { return figures{mu: new(sync.Mutex)} }
+
+// add records one presented frame.
+func (f *figures) add(infer, age time.Duration, dropped uint64) {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frames.n == 0 {
+		f.smooth.infer, f.smooth.age = infer, age
+	}
+	f.smooth.infer += time.Duration(smoothing * float64(infer-f.smooth.infer))
+	f.smooth.age += time.Duration(smoothing * float64(age-f.smooth.age))
+	f.frames.add(frameTiming{done: now, infer: infer, age: age})
+	f.dropped = dropped
+}
+
+// addOverhead records the time from capture to the encoded access unit less the network's.
+func (f *figures) addOverhead(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.overhead.add(d)
+}
+
+// onPicture returns what is drawn on the picture.
+func (f *figures) onPicture() overlay.Figures {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return overlay.Figures{FPS: f.rate(time.Now()), Infer: f.smooth.infer, Latency: f.smooth.age, Dropped: f.dropped}
+}
+
+// pipeline returns the figures of the status report, without the drops.
+func (f *figures) pipeline() web.PipelineStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	recent := f.frames.recent()
+	infer := make([]time.Duration, len(recent))
+	age := make([]time.Duration, len(recent))
+	for i, t := range recent {
+		infer[i], age[i] = t.infer, t.age
+	}
+	return web.PipelineStatus{
+		FPS:        f.rate(time.Now()),
+		InferMS:    quantiles(infer),
+		LatencyMS:  quantiles(age),
+		OverheadMS: quantiles(slices.Clone(f.overhead.recent())),
+	}
+}
+
+// rate is the number of frames per second over rateSpan, or over fewer than figuresDepth
+// frames at very high rates.
+func (f *figures) rate(now time.Time) float64 {
+	n, first := 0, now
+	for i := range f.frames.n {
+		t := f.frames.back(i).done
+		if now.Sub(t) > rateSpan {
+			break
+		}
+		n, first = n+1, t
+	}
+	if n < 2 {
+		return 0
+	}
+	// n frames mark n-1 intervals, and the one under way counts by its length so far only
+	// once it is longer than usual: a stopped pipeline decays to zero.
+	return float64(n-1) / f.frames.back(0).done.Sub(first).Seconds()
+}
+
+// ring holds the newest figuresDepth values.
+type ring[T any] struct {
+	values [figuresDepth]T
+	next   int
+	n      int
+}
+
+func (r *ring[T]) add(v T) {
+	r.values[r.next] = v
+	r.next = (r.next + 1) % figuresDepth
+	r.n = min(r.n+1, figuresDepth)
+}
+
+// back returns the i-th newest value, counted from 0.
+func (r *ring[T]) back(i int) T {
+	return r.values[(r.next-1-i+2*figuresDepth)%figuresDepth]
+}
+
+// recent returns the values in no particular order. They change with the next add.
+func (r *ring[T]) recent() []T { return r.values[:r.n] }
+
+// quantiles sorts d.
+func quantiles(d []time.Duration) web.Quantiles {
+	if len(d) == 0 {
+		return web.Quantiles{}
+	}
+	slices.Sort(d)
+	at := func(q float64) float64 {
+		return float64(d[int(q*float64(len(d)-1))].Microseconds()) / 1000
+	}
+	return web.Quantiles{P50: at(0.50), P95: at(0.95)}
+}

@@ -1,0 +1,204 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"slices"
+	"sync"
+
+	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/edge/overlay"
+	"github.com/robustnet-edge/robustnet/edge/view"
+	"github.com/robustnet-edge/robustnet/trt"
+)
+
+// latest keeps the newest shot and makes JPEG pictures of it for the web page. A picture
+// is made when someone asks, once for all who ask.
+type latest struct {
+	overlay config.Overlay
+	card    *trt.Card
+	desc    trt.Description
+
+	// drawing serialises the makers of pictures; it guards renderer and made. It is never
+	// held together with mu for long, so that a slow picture cannot delay the pipeline.
+	drawing  sync.Mutex
+	renderer *overlay.Renderer
+	pane     image.Point
+	made     map[view.View]picture
+
+	mu      sync.Mutex
+	shot    *shot // nil before the first, and while a picture is made of it
+	seq     uint64
+	ratios  []float64 // of the newest shot, by class id
+	closed  bool
+	waiters []chan struct{}
+}
+
+// picture is a JPEG of the frame with the given number.
+type picture struct {
+	jpeg []byte
+	seq  uint64
+}
+
+var errNoPicture = errors.New("no frame has arrived yet")
+
+func (l *latest) init(o config.Overlay, card *trt.Card, desc trt.Description) {
+	l.overlay, l.card, l.desc = o, card, desc
+	l.made = make(map[view.View]picture, len(view.All()))
+	l.ratios = make([]float64, len(card.Classes))
+}
+
+// put takes over s as the newest shot.
+func (l *latest) put(s *shot) {
+	l.mu.Lock()
+	old := l.shot
+	l.shot, l.seq = s, s.frame.Seq
+	copy(l.ratios, s.ratios)
+	for _, w := range l.waiters {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+	l.mu.Unlock()
+	if old != nil {
+		old.Release()
+	}
+}
+
+// classRatios returns each class's share of the newest mask, 0..1.
+func (l *latest) classRatios() []float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ratios)
+}
+
+// close releases the shot and the drawing parts. No picture can be made afterwards.
+func (l *latest) close() {
+	l.drawing.Lock()
+	defer l.drawing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.shot != nil {
+		l.shot.Release()
+		l.shot = nil
+	}
+	if l.renderer != nil {
+		l.renderer.Close()
+		l.renderer = nil
+	}
+}
+
+// Picture implements web.Pictures.
+func (l *latest) Picture(ctx context.Context, v view.View, after uint64) (jpeg []byte, seq uint64, err error) {
+	if err := l.wait(ctx, after); err != nil {
+		return nil, 0, err
+	}
+	l.drawing.Lock()
+	defer l.drawing.Unlock()
+	s, seq, err := l.borrow(v)
+	if err != nil {
+		return nil, 0, err
+	}
+	if s == nil {
+		return l.made[v].jpeg, seq, nil
+	}
+	defer l.giveBack(s)
+	jpeg, err = l.draw(s, v)
+	if err != nil {
+		return nil, 0, err
+	}
+	l.made[v] = picture{jpeg: jpeg, seq: seq}
+	return jpeg, seq, nil
+}
+
+// wait blocks until there is a shot with another number than after.
+func (l *latest) wait(ctx context.Context, after uint64) error {
+	l.mu.Lock()
+	if l.seq != 0 && l.seq != after {
+		l.mu.Unlock()
+		return nil
+	}
+	arrived := make(chan struct{}, 1)
+	l.waiters = append(l.waiters, arrived)
+	l.mu.Unlock()
+
+	var err error
+	select {
+	case <-arrived:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	l.mu.Lock()
+	l.waiters = slices.DeleteFunc(l.waiters, func(w chan struct{}) bool { return w == arrived })
+	l.mu.Unlock()
+	return err
+}
+
+// borrow takes the newest shot out, or returns nil where its picture is already made. The
+// caller holds drawing, so no one else has it.
+func (l *latest) borrow(v view.View) (*shot, uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.shot == nil {
+		return nil, 0, errNoPicture
+	}
+	if l.made[v].seq == l.seq {
+		return nil, l.seq, nil
+	}
+	s := l.shot
+	l.shot = nil
+	return s, l.seq, nil
+}
+
+// giveBack returns a borrowed shot, unless a newer one has come meanwhile.
+func (l *latest) giveBack(s *shot) {
+	l.mu.Lock()
+	newer := l.shot != nil
+	if !newer {
+		l.shot = s
+	}
+	l.mu.Unlock()
+	if newer {
+		s.Release()
+	}
+}
+
+func (l *latest) draw(s *shot, v view.View) ([]byte, error) {
+	pane := image.Pt(max(2, s.frame.Width&^1), max(2, s.frame.Height&^1))
+	if l.renderer == nil || pane != l.pane {
+		if l.renderer != nil {
+			l.renderer.Close()
+		}
+		o := overlayOptions(l.overlay, l.card, l.desc, pane)
+		o.Stats, o.Stamp = false, false // the page shows the figures itself
+		r, err := overlay.NewRenderer(o)
+		if err != nil {
+			l.renderer = nil
+			return nil, fmt.Errorf("draw a picture for the page: %w", err)
+		}
+		l.renderer, l.pane = r, pane
+	}
+	p, err := l.renderer.Draw(s.frame, s.mask, v, overlay.Figures{})
+	if err != nil {
+		return nil, err
+	}
+	return p.JPEG()
+}
+
+func overlayOptions(c config.Overlay, card *trt.Card, desc trt.Description, pane image.Point) overlay.Options {
+	return overlay.Options{
+		Width:      pane.X,
+		Height:     pane.Y,
+		MaskWidth:  desc.MaskWidth,
+		MaskHeight: desc.MaskHeight,
+		Classes:    card.Classes,
+		Alpha:      c.Alpha,
+		Legend:     c.Legend,
+		Stats:      c.Stats,
+		Stamp:      c.Stamp,
+	}
+}

@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/edge/metrics"
+	"github.com/robustnet-edge/robustnet/edge/overlay"
+	"github.com/robustnet-edge/robustnet/edge/stream"
+	"github.com/robustnet-edge/robustnet/edge/view"
+)
+
+// presenter draws, encodes and writes. It belongs to one goroutine.
+type presenter struct {
+	d        *Daemon
+	renderer *overlay.Renderer // nil until the first frame tells the size
+	encoder  *stream.Encoder
+	recorder *stream.Recorder // nil when off
+	masks    *maskWriter      // nil when off
+
+	shown int
+	first time.Time // capture time of the first frame
+}
+
+// newPresenter opens the output files, so that a folder that cannot be written is
+// reported at once.
+func (d *Daemon) newPresenter() (*presenter, error) {
+	p := &presenter{d: d}
+	out := d.o.Config.Output
+	if out.Masks != "" {
+		var err error
+		if p.masks, err = newMaskWriter(out.Masks, d.o.Engine.Describe()); err != nil {
+			return nil, err
+		}
+	}
+	if out.Video != "" {
+		var err error
+		if p.recorder, err = stream.NewRecorder(out.Video, stream.RecorderOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// close completes the files and frees the native parts. It is idempotent.
+func (p *presenter) close() error {
+	var errs []error
+	if p.recorder != nil {
+		errs = append(errs, p.recorder.Close())
+	}
+	if p.encoder != nil {
+		errs = append(errs, p.encoder.Close())
+	}
+	if p.renderer != nil {
+		errs = append(errs, p.renderer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// present shows one shot after the other until the source or ctx ends, or the configured
+// number of frames is reached.
+func (d *Daemon) present(ctx context.Context, p *presenter) error {
+	for {
+		s, err := d.shots.Take(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return errFinished // the source ended and its last frame was shown
+		}
+		if err := p.show(s); err != nil {
+			s.Release()
+			return err
+		}
+		d.latest.put(s)
+		p.shown++
+		if limit := d.o.Config.Output.Frames; limit > 0 && p.shown >= limit {
+			return errFinished
+		}
+	}
+}
+
+// show does everything that becomes of one frame, and leaves s to the caller.
+func (p *presenter) show(s *shot) error {
+	d := p.d
+	if p.masks != nil {
+		if err := p.masks.write(s); err != nil {
+			return err
+		}
+		d.written.masks.Add(1)
+	}
+	if p.renderer == nil {
+		if err := p.prepare(s); err != nil {
+			return err
+		}
+	}
+	// Drawing and encoding are for viewers and files; without any, the processor is left
+	// to the network.
+	if p.recorder != nil || d.rtsp != nil && d.rtsp.Viewers() > 0 {
+		if err := p.encode(s); err != nil {
+			return err
+		}
+	}
+	age := time.Since(s.frame.Captured)
+	d.metrics.ObserveFrameAge(age)
+	d.metrics.ClassRatios(s.ratios)
+	d.figures.add(s.infer, age, d.dropped())
+	return nil
+}
+
+// prepare sets up drawing and encoding at the size of the first frame. Later frames of
+// another size, when a camera comes back in another mode, are scaled to it, so that
+// viewers and files go on.
+func (p *presenter) prepare(s *shot) error {
+	d := p.d
+	f := s.frame
+	p.first = f.Captured
+	pane := image.Pt(max(16, f.Width&^1), max(16, f.Height&^1))
+	var err error
+	p.renderer, err = overlay.NewRenderer(overlayOptions(d.o.Config.Overlay, d.o.Engine.Card(), d.o.Engine.Describe(), pane))
+	if err != nil {
+		return err
+	}
+	if p.recorder == nil && d.rtsp == nil {
+		return nil
+	}
+	width := pane.X
+	if d.o.Config.Overlay.Visualize == view.SideBySide {
+		width *= 2
+	}
+	p.encoder, err = stream.NewEncoder(stream.EncoderOptions{
+		Width:       width,
+		Height:      pane.Y,
+		FPS:         expectedFPS(d.camera.info(), s),
+		BitrateKbps: d.o.Config.Stream.BitrateKbps,
+		KeyInterval: d.o.Config.Stream.KeyInterval,
+	})
+	if err != nil {
+		return err
+	}
+	if d.rtsp == nil {
+		return nil
+	}
+	// Players are told the parameter sets before they ask for pictures.
+	picture, err := p.draw(s)
+	if err != nil {
+		return err
+	}
+	au, err := p.encoder.Encode(picture.I420(), true)
+	if err != nil {
+		return err
+	}
+	sps, pps := au.ParameterSets()
+	return d.rtsp.SetFormat(sps, pps, picture.Width, picture.Height)
+}
+
+// defaultFPS is assumed of sources that do not know their rate.
+const defaultFPS = 25
+
+// expectedFPS is the rate at which pictures will come: the camera's, or the network's if
+// that is slower and may drop frames.
+func expectedFPS(info camera.Info, s *shot) float64 {
+	fps := info.FPS
+	if fps <= 0 {
+		fps = defaultFPS
+	}
+	if info.Live {
+		fps = min(fps, 1/(s.preprocess+s.infer).Seconds())
+	}
+	return min(max(fps, 1), 240)
+}
+
+func (p *presenter) draw(s *shot) (*overlay.Picture, error) {
+	figures := p.d.figures.onPicture()
+	return p.renderer.Draw(s.frame, s.mask, p.d.o.Config.Overlay.Visualize, figures)
+}
+
+// encode draws the frame, compresses it and hands it to the viewers and the file.
+func (p *presenter) encode(s *shot) error {
+	d := p.d
+	start := time.Now()
+	picture, err := p.draw(s)
+	if err != nil {
+		return err
+	}
+	drawn := time.Now()
+	key := d.rtsp != nil && d.rtsp.TakeKeyRequest()
+	au, err := p.encoder.Encode(picture.I420(), key)
+	if err != nil {
+		return err
+	}
+	encoded := time.Now()
+	d.metrics.ObserveStage(metrics.Overlay, drawn.Sub(start))
+	d.metrics.ObserveStage(metrics.Encode, encoded.Sub(drawn))
+	d.figures.addOverhead(encoded.Sub(s.frame.Captured) - s.infer)
+	if len(au.NALUs) == 0 {
+		return nil // the encoder skipped the picture to keep its rate
+	}
+	if p.recorder != nil {
+		if err := p.recorder.Write(au, p.mediaTime(s.frame)); err != nil {
+			return err
+		}
+		d.written.video.Add(1)
+	}
+	if d.rtsp != nil {
+		if err := d.rtsp.Write(au, s.frame.Captured); err != nil {
+			return fmt.Errorf("stream frame %d: %w", s.frame.Seq, err)
+		}
+	}
+	return nil
+}
+
+// mediaTime is the frame's place in a recording: by the clock for live cameras, so that
+// faults of the camera leave gaps and not jumps, by the source's own time otherwise.
+func (p *presenter) mediaTime(f *camera.Frame) time.Duration {
+	if p.d.camera.live() {
+		return f.Captured.Sub(p.first)
+	}
+	return f.PTS
+}
