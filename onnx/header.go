@@ -5,12 +5,16 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // ErrCorrupt is wrapped by every error about bytes that are not a well-formed ONNX model.
 var ErrCorrupt = errors.New("not a readable ONNX model")
+
+// errMalformed stands in for protowire's errors, whose texts differ from build to build.
+var errMalformed = fmt.Errorf("%w: it is cut short or damaged", ErrCorrupt)
 
 // ElemType is TensorProto.DataType of the ONNX schema.
 type ElemType int32
@@ -38,7 +42,8 @@ func (t ElemType) String() string {
 type Value struct {
 	Name string
 	Elem ElemType
-	// Shape holds the dimensions; -1 stands for one that is not a fixed number.
+	// Shape holds the dimensions; -1 stands for one that is not a fixed number. It is nil
+	// for scalars and where the file gives no shape.
 	Shape []int64
 }
 
@@ -52,10 +57,12 @@ type Header struct {
 	Producer string
 	// Inputs leaves out initialisers, which old files list as inputs too.
 	Inputs, Outputs []Value
-	// Metadata is metadata_props.
+	// Metadata is metadata_props; where a key is repeated, the last one counts.
 	Metadata map[string]string
-	// Nodes counts the graph's nodes.
+	// Nodes counts the graph's nodes, without those of subgraphs.
 	Nodes int
+	// External tells that weights are stored in other files than the model's.
+	External bool
 }
 
 // Input returns the named input.
@@ -92,7 +99,9 @@ const (
 	graphInput       = 11
 	graphOutput      = 12
 
-	tensorName = 8
+	tensorName     = 8
+	tensorLocation = 14
+	locationExtern = 1
 
 	valueName = 1
 	valueType = 2
@@ -106,9 +115,20 @@ const (
 	dimValue = 1
 )
 
+// Limits on what a header may list, so that a small hostile file cannot ask for much
+// memory. Real models stay far below.
+const (
+	maxValues = 1 << 16
+	maxRank   = 64
+)
+
 // ReadHeader decodes the header of an ONNX model. It visits every field of the model and
-// of its graph, so that a file that was cut short is noticed. Errors wrap [ErrCorrupt].
+// of its graph, so that a file that was cut short is noticed unless it was cut between two
+// fields of the model. What it returns does not refer to model. Errors wrap [ErrCorrupt].
 func ReadHeader(model []byte) (Header, error) {
+	if len(model) == 0 {
+		return Header{}, fmt.Errorf("%w: it is empty", ErrCorrupt)
+	}
 	h := Header{Metadata: map[string]string{}}
 	sawGraph := false
 	err := fields(model, func(num protowire.Number, f field) error {
@@ -175,12 +195,7 @@ func (h *Header) readGraph(b []byte) error {
 		case graphNode:
 			h.Nodes++
 		case graphInitializer:
-			return fields(f.bytes, func(num protowire.Number, f field) error {
-				if num == tensorName {
-					initialized[f.string()] = true
-				}
-				return nil
-			})
+			return h.readInitializer(f.bytes, initialized)
 		case graphInput:
 			return appendValue(&h.Inputs, f.bytes)
 		case graphOutput:
@@ -188,34 +203,47 @@ func (h *Header) readGraph(b []byte) error {
 		}
 		return nil
 	})
-	kept := h.Inputs[:0]
-	for _, v := range h.Inputs {
-		if !initialized[v.Name] {
-			kept = append(kept, v)
-		}
-	}
-	h.Inputs = kept
+	h.Inputs = slices.DeleteFunc(h.Inputs, func(v Value) bool { return initialized[v.Name] })
 	return err
 }
 
+func (h *Header) readInitializer(b []byte, initialized map[string]bool) error {
+	return fields(b, func(num protowire.Number, f field) error {
+		switch num {
+		case tensorName:
+			initialized[f.string()] = true
+		case tensorLocation:
+			h.External = h.External || f.varint == locationExtern
+		}
+		return nil
+	})
+}
+
 func appendValue(values *[]Value, b []byte) error {
+	if len(*values) == maxValues {
+		return fmt.Errorf("%w: its graph lists more than %d inputs or outputs", ErrCorrupt, maxValues)
+	}
 	var v Value
 	err := fields(b, func(num protowire.Number, f field) error {
 		switch num {
 		case valueName:
 			v.Name = f.string()
 		case valueType:
-			return fields(f.bytes, func(num protowire.Number, f field) error {
-				if num == typeTensor {
-					return v.readTensorType(f.bytes)
-				}
-				return nil
-			})
+			return v.readType(f.bytes)
 		}
 		return nil
 	})
 	*values = append(*values, v)
 	return err
+}
+
+func (v *Value) readType(b []byte) error {
+	return fields(b, func(num protowire.Number, f field) error {
+		if num == typeTensor {
+			return v.readTensorType(f.bytes)
+		}
+		return nil
+	})
 }
 
 func (v *Value) readTensorType(b []byte) error {
@@ -224,18 +252,25 @@ func (v *Value) readTensorType(b []byte) error {
 		case tensorTypeElem:
 			v.Elem = ElemType(f.varint)
 		case tensorTypeShape:
-			return fields(f.bytes, func(num protowire.Number, f field) error {
-				if num == shapeDim {
-					return v.readDim(f.bytes)
-				}
-				return nil
-			})
+			return v.readShape(f.bytes)
+		}
+		return nil
+	})
+}
+
+func (v *Value) readShape(b []byte) error {
+	return fields(b, func(num protowire.Number, f field) error {
+		if num == shapeDim {
+			return v.readDim(f.bytes)
 		}
 		return nil
 	})
 }
 
 func (v *Value) readDim(b []byte) error {
+	if len(v.Shape) == maxRank {
+		return fmt.Errorf("%w: a tensor has more than %d dimensions", ErrCorrupt, maxRank)
+	}
 	dim := int64(-1)
 	err := fields(b, func(num protowire.Number, f field) error {
 		if num == dimValue {
@@ -261,7 +296,7 @@ func fields(b []byte, visit func(protowire.Number, field) error) error {
 	for len(b) > 0 {
 		num, wire, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrCorrupt, protowire.ParseError(n))
+			return errMalformed
 		}
 		b = b[n:]
 		var f field
@@ -274,7 +309,7 @@ func fields(b []byte, visit func(protowire.Number, field) error) error {
 			n = protowire.ConsumeFieldValue(num, wire, b)
 		}
 		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrCorrupt, protowire.ParseError(n))
+			return errMalformed
 		}
 		b = b[n:]
 		if err := visit(num, f); err != nil {

@@ -1,7 +1,9 @@
-// Package trt runs segmentation models: one interface over TensorRT and ONNX Runtime.
+// Package trt is what programs know of segmentation models: the interface of an inference
+// engine, and the card with which a model file describes itself.
 //
-// It holds no native code. A backend is a package of its own ([trt/ort] for ONNX Runtime
-// on the CPU) and is chosen by the program.
+// It holds no native code. A backend is a package of its own, such as
+// [github.com/robustnet-edge/robustnet/trt/ort] for ONNX Runtime on the CPU, and is chosen
+// by the program.
 package trt
 
 import (
@@ -10,14 +12,17 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 )
 
-// Engine is a loaded model with static shapes. It is used by one goroutine at a time.
+// Engine is a loaded model with static shapes. Run and Close are called by one goroutine at
+// a time; Card and Describe may be called by any, at any time. It must be closed: it pins
+// memory.
 type Engine interface {
 	// Card is the model's own description. It is constant; callers must not change it.
 	Card() *Card
 	// Describe tells where and how the model runs.
 	Describe() Description
-	// Run segments one frame of any size. The result's slices belong to the engine and
-	// hold until the next Run or Close.
+	// Run segments one frame of any size, which stays the caller's and whose pixels are
+	// only read. The result's slices belong to the engine and hold until the next Run or
+	// Close. Run after Close is an error.
 	Run(f *camera.Frame) (Result, error)
 	// Close frees the model. It is idempotent and must not overlap Run.
 	Close() error
@@ -40,7 +45,7 @@ type Description struct {
 // Result is what a model says about one frame.
 type Result struct {
 	// Mask holds one class id per pixel, MaskHeight rows of MaskWidth, and covers the
-	// whole frame.
+	// whole frame. Nothing keeps a faulty model from ids above those of its card.
 	Mask []uint8
 	// Style holds channel means, then standard deviations, of the shallow features on
 	// which whitening works: a fingerprint of light and weather.

@@ -4,6 +4,7 @@ package cvmat
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"unsafe"
 
@@ -12,21 +13,23 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 )
 
-// Pinned is an OpenCV matrix over a Go slice, which stays where it is until Close.
+// Pinned is an OpenCV matrix over a Go slice, which stays where it is until Close. It must
+// be closed: the runtime stops a program that forgets pinned memory.
 type Pinned struct {
 	gocv.Mat
-	pin runtime.Pinner
+	pin   runtime.Pinner
+	bytes int
 }
 
 // Over returns a matrix of rows×cols elements of type mt over pix, which must have exactly
-// the size of the matrix. OpenCV functions that are given it as destination write into pix
-// as long as the result has this size and type; otherwise they silently allocate elsewhere.
+// the size of the matrix and must not be empty. OpenCV functions that are given it as
+// destination write into pix as long as the result has this size and type; otherwise they
+// silently allocate elsewhere.
 func Over(pix []byte, rows, cols int, mt gocv.MatType) (*Pinned, error) {
-	channels := int(mt)>>3 + 1
-	if rows <= 0 || cols <= 0 || len(pix) != rows*cols*channels {
-		return nil, fmt.Errorf("wrap %d bytes as a %d×%d matrix of %d channels: sizes differ", len(pix), rows, cols, channels)
+	if !fits(len(pix), rows, cols, elemBytes(mt)) {
+		return nil, fmt.Errorf("wrap %d bytes as %d rows of %d elements of %d bytes: sizes differ", len(pix), rows, cols, elemBytes(mt))
 	}
-	p := new(Pinned)
+	p := &Pinned{bytes: len(pix)}
 	p.pin.Pin(unsafe.SliceData(pix))
 	m, err := gocv.NewMatFromBytes(rows, cols, mt, pix)
 	if err != nil {
@@ -35,6 +38,21 @@ func Over(pix []byte, rows, cols int, mt gocv.MatType) (*Pinned, error) {
 	}
 	p.Mat = m
 	return p, nil
+}
+
+// fits tells whether n bytes are rows×cols elements, for numbers whose product may overflow.
+func fits(n, rows, cols, elem int) bool {
+	if rows <= 0 || cols <= 0 || rows > math.MaxInt32 || cols > math.MaxInt32 {
+		return false // C++ would see other numbers
+	}
+	return n%rows == 0 && n/rows == cols*elem
+}
+
+// elemBytes is the size of one element: a MatType holds the depth in its low three bits and
+// the number of channels, less one, above them.
+func elemBytes(mt gocv.MatType) int {
+	depthBytes := [8]int{1, 1, 2, 2, 4, 4, 8, 2}
+	return depthBytes[mt&7] * (int(mt)>>3 + 1)
 }
 
 // Close frees the header and lets the slice go. It is idempotent.
@@ -47,35 +65,37 @@ func (p *Pinned) Close() error {
 	return err
 }
 
-// cacheLimit is above the number of buffers that one pool of frames has in flight, so that
-// the cache is only emptied when a camera came back with another size.
+// cacheLimit is above the number of buffers that one pool of frames has in flight.
 const cacheLimit = 16
 
 // Frames keeps a header for every frame buffer that it has seen, so that a steady stream
-// makes none. It is used by one goroutine. The zero value is ready.
+// makes none. The buffers stay pinned meanwhile; those of another size are let go when the
+// frames' size changes. It is used by one goroutine. The zero value is ready.
 type Frames struct {
-	byBuffer map[*byte]*Pinned
+	byBuffer      map[*byte]*Pinned
+	width, height int
 }
 
 // Mat returns a matrix over the frame's pixels: 8 bit, 3 channels, BGR. It is valid as long
 // as the caller owns the frame, and must not be closed.
 func (c *Frames) Mat(f *camera.Frame) (gocv.Mat, error) {
-	key := unsafe.SliceData(f.Pix)
-	if p, ok := c.byBuffer[key]; ok && p.Rows() == f.Height && p.Cols() == f.Width {
-		return p.Mat, nil
-	}
-	if len(c.byBuffer) >= cacheLimit {
+	if f.Width != c.width || f.Height != c.height {
 		c.Close()
+		c.width, c.height = f.Width, f.Height
+	}
+	key := unsafe.SliceData(f.Pix)
+	if p, ok := c.byBuffer[key]; ok && p.bytes == len(f.Pix) {
+		return p.Mat, nil
 	}
 	p, err := Over(f.Pix, f.Height, f.Width, gocv.MatTypeCV8UC3)
 	if err != nil {
 		return gocv.Mat{}, fmt.Errorf("frame %d: %w", f.Seq, err)
 	}
+	if len(c.byBuffer) >= cacheLimit {
+		c.Close()
+	}
 	if c.byBuffer == nil {
 		c.byBuffer = make(map[*byte]*Pinned, cacheLimit)
-	}
-	if old, ok := c.byBuffer[key]; ok {
-		old.Close()
 	}
 	c.byBuffer[key] = p
 	return p.Mat, nil
@@ -83,8 +103,8 @@ func (c *Frames) Mat(f *camera.Frame) (gocv.Mat, error) {
 
 // Close frees all headers. The cache can be used again afterwards.
 func (c *Frames) Close() {
-	for key, p := range c.byBuffer {
+	for _, p := range c.byBuffer {
 		p.Close()
-		delete(c.byBuffer, key)
 	}
+	clear(c.byBuffer)
 }

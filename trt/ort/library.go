@@ -1,0 +1,85 @@
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/yalue/onnxruntime_go"
+)
+
+// ErrLibrary is wrapped when ONNX Runtime itself cannot be loaded.
+var ErrLibrary = errors.New("ONNX Runtime cannot be loaded")
+
+// libraryName is ONNX Runtime's SONAME.
+const libraryName = "libonnxruntime.so.1"
+
+// nextStep ends every error about the library.
+const nextStep = "name the file of ONNX Runtime 1.24 or newer with --onnxruntime"
+
+// runtimeUse counts the engines that are open: the binding keeps one environment per
+// process in variables of its own, so its life time has to be kept per process, too.
+var runtimeUse struct {
+	sync.Mutex
+	engines int
+	library string
+}
+
+// acquireRuntime loads the library for one engine more.
+func acquireRuntime(library string) error {
+	u := &runtimeUse
+	u.Lock()
+	defer u.Unlock()
+	if u.engines > 0 {
+		if library != "" && library != u.library {
+			return fmt.Errorf("%w from %s: %s is in use", ErrLibrary, library, u.library)
+		}
+		u.engines++
+		return nil
+	}
+	path, err := findLibrary(library)
+	if err != nil {
+		return err
+	}
+	onnxruntime_go.SetSharedLibraryPath(path)
+	if err := onnxruntime_go.InitializeEnvironment(); err != nil {
+		return fmt.Errorf("%w from %s: %w; %s", ErrLibrary, path, oneLine(err), nextStep)
+	}
+	u.engines, u.library = 1, path
+	return nil
+}
+
+// releaseRuntime undoes one acquireRuntime.
+func releaseRuntime() error {
+	u := &runtimeUse
+	u.Lock()
+	defer u.Unlock()
+	if u.engines--; u.engines > 0 {
+		return nil
+	}
+	return onnxruntime_go.DestroyEnvironment()
+}
+
+func findLibrary(wanted string) (string, error) {
+	if wanted != "" {
+		if _, err := os.Stat(wanted); err != nil {
+			return "", fmt.Errorf("%w: %w; %s", ErrLibrary, err, nextStep)
+		}
+		return wanted, nil
+	}
+	var folders []string
+	if exe, err := os.Executable(); err == nil {
+		dir := filepath.Dir(exe)
+		folders = append(folders, dir, filepath.Join(dir, "lib"))
+	}
+	folders = append(folders, "/usr/lib/robustnet")
+	for _, dir := range folders {
+		path := filepath.Join(dir, libraryName)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return libraryName, nil // the dynamic loader's own places
+}
