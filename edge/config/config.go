@@ -12,6 +12,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/robustnet-edge/robustnet/edge/view"
 )
 
 // Config is what the daemon needs to know. [Default] makes a usable one.
@@ -49,14 +51,14 @@ type Model struct {
 }
 
 // View is what the outgoing picture shows.
-type View string
+type View = view.View
 
 // The views.
 const (
-	ViewOverlay    View = "overlay"      // the classes' colours over the frame
-	ViewMask       View = "mask"         // the colours alone
-	ViewSideBySide View = "side-by-side" // the frame left, the overlay right
-	ViewRaw        View = "raw"          // the frame alone
+	ViewOverlay    = view.Overlay    // the classes' colours over the frame
+	ViewMask       = view.Mask       // the colours alone
+	ViewSideBySide = view.SideBySide // the frame left, the overlay right
+	ViewRaw        = view.Raw        // the frame alone
 )
 
 // Overlay says how the picture is drawn.

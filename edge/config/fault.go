@@ -84,10 +84,17 @@ func (f Faults) orNil() error {
 	return f
 }
 
-// Nearest returns the known word that is most likely meant by a mistyped one, or "" when
-// none is near.
+// Nearest returns the known word that is most likely meant by a mistyped or cut one, or
+// "" when none is near.
 func Nearest(word string, known []string) string {
-	best, bestDistance := "", 1+max(1, len(word)/3)
+	if len(word) > 2 {
+		longer := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, word) })
+		if len(longer) == 1 {
+			return longer[0]
+		}
+	}
+	const mostEdits = 3
+	best, bestDistance := "", 1+max(1, min(mostEdits, len(word)/3))
 	for _, k := range known {
 		if d := editDistance(word, k); d < bestDistance {
 			best, bestDistance = k, d

@@ -27,7 +27,7 @@ func FlagHelp() string {
 		if value == "" {
 			value = "nothing"
 		}
-		fmt.Fprintf(&b, "%s%s; default %s; %s\n", indent, s.allowed(), value, s.Env())
+		fmt.Fprintf(&b, "%s%s: %s (default %s)\n", indent, s.Env(), s.allowed(), value)
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }

@@ -16,14 +16,16 @@ func (l Loaded) Print(w io.Writer) error {
 	return l.write(w, func(setting) string { return "" })
 }
 
-// Explain writes like Print, and before each value what it does, what it may be, and its
-// flag and variable.
+// Explain writes like Print, and before each value what it does, its flag and variable,
+// and what it may be.
 func (l Loaded) Explain(w io.Writer) error {
 	return l.write(w, func(s setting) string {
-		return fmt.Sprintf("\n  # %s\n  # %s --%s, %s\n", sentence(s.Help), sentence(s.allowed()), s.Flag, s.Env())
+		return fmt.Sprintf("\n  # %s%s.\n  # --%s, %s: %s\n",
+			strings.ToUpper(s.Help[:1]), s.Help[1:], s.Flag, s.Env(), s.allowed())
 	})
 }
 
+// write prints every setting after what head makes of it.
 func (l Loaded) write(w io.Writer, head func(setting) string) error {
 	var b strings.Builder
 	section := ""
@@ -35,9 +37,8 @@ func (l Loaded) write(w io.Writer, head func(setting) string) error {
 			section = s.Section()
 			b.WriteString(section + ":\n")
 		}
-		b.WriteString(head(s))
 		line := s.Name() + ": " + scalar(s)
-		fmt.Fprintf(&b, "  %-32s # %s\n", line, l.Origins[s.Key])
+		fmt.Fprintf(&b, "%s  %-32s # %s\n", head(s), line, l.Origins[s.Key])
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -51,9 +52,4 @@ func scalar(s setting) string {
 		return text
 	}
 	return strconv.Quote(text)
-}
-
-// sentence gives words a capital and a full stop.
-func sentence(s string) string {
-	return strings.ToUpper(s[:1]) + s[1:] + "."
 }

@@ -114,23 +114,25 @@ func syntaxHint(message string) string {
 
 const colonHint = `quote text that ends in a colon, as in "synthetic:"`
 
-// at is the place of a token.
-func (r *yamlReader) at(tk *token.Token) Origin {
-	return Origin{Layer: LayerFile, Where: fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)}
+// at is the place of a token; of the file when the parser gives none.
+func (r *yamlReader) at(tk *token.Token) (from Origin, offset int) {
+	if tk == nil || tk.Position == nil {
+		return Origin{Layer: LayerFile, Where: r.name}, 0
+	}
+	where := fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)
+	return Origin{Layer: LayerFile, Where: where}, tk.Position.Offset
 }
 
 func (r *yamlReader) fault(tk *token.Token, key, problem string) {
 	if key != "" {
 		problem = key + " " + problem
 	}
-	r.found = append(r.found, placed{Fault{Origin: r.at(tk), Key: key, Problem: problem}, tk.Position.Offset})
+	from, offset := r.at(tk)
+	r.found = append(r.found, placed{Fault{Origin: from, Key: key, Problem: problem}, offset})
 }
 
 // reject notes a problem with the file as a whole.
-func (r *yamlReader) reject(problem string) {
-	from := Origin{Layer: LayerFile, Where: r.name}
-	r.found = append(r.found, placed{Fault: Fault{Origin: from, Problem: problem}})
-}
+func (r *yamlReader) reject(problem string) { r.fault(nil, "", problem) }
 
 // scan notes what YAML can say and settings never need. It returns false when the parser
 // should not see the file: hostile nesting would exhaust its stack.
@@ -263,7 +265,7 @@ func (r *yamlReader) set(s setting, text string, tk *token.Token) {
 		r.fault(tk, s.Key, err.Error())
 		return
 	}
-	r.origins[s.Key] = r.at(tk)
+	r.origins[s.Key], _ = r.at(tk)
 }
 
 // value reads one setting. Values are taken as they are written, so that 0x10 or 1_000
