@@ -51,7 +51,7 @@ func (e usageError) Unwrap() error { return e.error }
 // stderr, once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(stdout, stderr)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
