@@ -1,0 +1,43 @@
+# make demo    build and run on a synthetic street camera, or CAMERA=…, for SECONDS=… or until Ctrl-C
+# make test    everything that CI runs
+# make build   the programs, into build/
+# make lint    formatting, go vet, staticcheck
+# make bench   the figures of docs/measurements.md
+# make setup   install what is missing; every other target does it first
+
+export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
+export ROBUSTNET_MODEL_LIBRARY ?= $(CURDIR)/build/lib/libonnxruntime.so.1
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION)
+TAGS     ?=
+CAMERA   ?= synthetic:
+SECONDS  ?=
+ARGS     ?=
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: demo test build lint bench setup clean
+
+demo: build
+	build/robustnet-edge --camera '$(CAMERA)' $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
+
+build: setup
+	go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o build/ ./cmd/...
+
+setup:
+	@packaging/setup.sh
+
+test: lint
+	go test -tags '$(TAGS)' ./...
+	go test -race ./camera ./edge/config ./edge/metrics ./edge/web ./onnx ./scene ./trt
+
+lint: setup
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: build
+	bench/run.sh
+
+clean:
+	rm -rf build
