@@ -68,6 +68,9 @@ func (f *font) width(text []byte) int {
 // least to show.
 func (f *font) drawLine(p *Picture, text []byte) {
 	h := f.height + f.padding
+	if h > p.Height {
+		return
+	}
 	box := image.Rect(0, p.Height-h, f.width(text)+2*f.padding, p.Height).Intersect(image.Rect(0, 0, p.Width, p.Height))
 	darken(p, box)
 	f.draw(p, image.Pt(f.padding, p.Height-h+f.padding/2), text)
