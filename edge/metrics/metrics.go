@@ -109,7 +109,7 @@ func (m *Metrics) registerPipeline() {
 	}
 	m.frameAge = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "frame_age_seconds", Buckets: ageBuckets,
-		Help: "Age of a frame when its overlay was ready to show: seconds since capture, waiting included.",
+		Help: "Age of a frame when it was ready to show (encoded while there are viewers, otherwise overlaid), in seconds since capture.",
 	})
 	m.registry.MustRegister(m.frameAge)
 }

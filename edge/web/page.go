@@ -5,6 +5,8 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+
+	"github.com/robustnet-edge/robustnet/edge/view"
 )
 
 //go:embed assets
@@ -18,8 +20,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	err := pageTemplate.Execute(&body, struct {
 		Status Status
-		Views  []View
-	}{s.currentStatus(r), Views()})
+		Views  []view.View
+	}{s.currentStatus(r), view.All()})
 	if err != nil {
 		s.o.Log.Error().Err(err).Msg("page cannot be rendered")
 		http.Error(w, "the page cannot be rendered; the log says why", http.StatusInternalServerError)

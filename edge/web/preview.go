@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/robustnet-edge/robustnet/edge/view"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 // preview streams motion JPEG: always the newest picture, no faster than PreviewFPS. A
 // client that does not take a picture within partTimeout is dropped.
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
-	view, err := ParseView(r.URL.Query().Get("view"))
+	v, err := requestedView(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -35,11 +37,11 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", previewType)
-	err = s.stream(r.Context(), w, view)
-	s.o.Log.Debug().Err(err).Str("client", r.RemoteAddr).Str("view", string(view)).Msg("preview ended")
+	err = s.stream(r.Context(), w, v)
+	s.o.Log.Debug().Err(err).Str("client", r.RemoteAddr).Str("view", string(v)).Msg("preview ended")
 }
 
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, view View) error {
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View) error {
 	rc := http.NewResponseController(w)
 	// The server's read deadline would cancel the request's context although the client
 	// is well.
@@ -72,7 +74,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, view View) e
 			return ctx.Err()
 		case <-pace.C:
 		}
-		jpeg, next, err := s.o.Pictures.Picture(ctx, view, seq)
+		jpeg, next, err := s.o.Pictures.Picture(ctx, v, seq)
 		if err != nil {
 			return err
 		}

@@ -132,39 +132,32 @@ func reachable(address, requestHost string) string {
 	if ip == nil || !ip.IsUnspecified() || name == "" {
 		return address
 	}
-	if strings.Contains(name, ":") {
-		name = "[" + name + "]"
-	}
-	u.Host = name
-	if port := portOf(address); port != "" {
-		u.Host += ":" + port
+	switch port := u.Port(); {
+	case port != "":
+		u.Host = net.JoinHostPort(name, port)
+	case strings.Contains(name, ":"):
+		u.Host = "[" + name + "]"
+	default:
+		u.Host = name
 	}
 	return u.String()
 }
 
-func portOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Port()
-}
-
 func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
-	view, err := ParseView(r.URL.Query().Get("view"))
+	v, err := requestedView(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.firstPicture)
 	defer cancel()
-	jpeg, _, err := s.o.Pictures.Picture(ctx, view, 0)
+	jpeg, _, err := s.o.Pictures.Picture(ctx, v, 0)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "there is no frame yet; /readyz says why", http.StatusServiceUnavailable)
 	case err != nil:
-		s.o.Log.Error().Err(err).Str("view", string(view)).Msg("snapshot failed")
+		s.o.Log.Error().Err(err).Str("view", string(v)).Msg("snapshot failed")
 		http.Error(w, "the picture cannot be made; the log says why", http.StatusInternalServerError)
 	default:
 		send(w, "image/jpeg", jpeg)
