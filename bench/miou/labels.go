@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/robustnet-edge/robustnet/train/confusion"
+)
+
+// pair is a label image and the mask to be scored against it.
+type pair struct{ label, mask string }
+
+// pairUp finds the label image of each mask or, with a list, both images of each name.
+func pairUp(labels, masks, list string) ([]pair, error) {
+	if list == "" {
+		return pairByMask(labels, masks)
+	}
+	names, err := readList(list)
+	if err != nil {
+		return nil, err
+	}
+	numbered := false
+	if _, err := os.Stat(filepath.Join(masks, names[0]+".png")); errors.Is(err, fs.ErrNotExist) {
+		numbered = true
+	}
+	pairs := make([]pair, len(names))
+	for i, name := range names {
+		mask := name
+		if numbered {
+			mask = fmt.Sprintf("%06d", i)
+		}
+		pairs[i] = pair{filepath.Join(labels, name+".png"), filepath.Join(masks, mask+".png")}
+	}
+	return pairs, nil
+}
+
+func pairByMask(labels, masks string) ([]pair, error) {
+	entries, err := os.ReadDir(masks)
+	if err != nil {
+		return nil, fmt.Errorf("find masks: %w", err)
+	}
+	var pairs []pair
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".png" && !strings.HasPrefix(e.Name(), ".") {
+			pairs = append(pairs, pair{filepath.Join(labels, e.Name()), filepath.Join(masks, e.Name())})
+		}
+	}
+	if len(pairs) == 0 {
+		return nil, fmt.Errorf("find masks: there is no PNG file in %s", masks)
+	}
+	return pairs, nil
+}
+
+func readList(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read list of names: %w", err)
+	}
+	names := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	names = slices.DeleteFunc(names, func(s string) bool { return s == "" })
+	if len(names) == 0 {
+		return nil, fmt.Errorf("read list of names: %s is empty", path)
+	}
+	return names, nil
+}
+
+// addTo scores the pair.
+func (p pair) addTo(m *confusion.Matrix) error {
+	truth, size, err := readLabels(p.label)
+	if err != nil {
+		return err
+	}
+	mask, maskSize, err := readLabels(p.mask)
+	if err != nil {
+		return err
+	}
+	mask, err = confusion.Resize(mask, maskSize.X, maskSize.Y, size.X, size.Y)
+	if err != nil {
+		return fmt.Errorf("score %s: %w", p.mask, err)
+	}
+	if err := m.Add(truth, mask); err != nil {
+		return fmt.Errorf("score %s against %s: %w", p.mask, p.label, err)
+	}
+	return nil
+}
+
+// readLabels returns the ids in an image of 8 bit grey or with a palette.
+func readLabels(path string) ([]uint8, image.Point, error) {
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return nil, image.Point{}, fmt.Errorf("read labels: %w", err)
+	}
+	img, err := png.Decode(bytes.NewReader(file))
+	if err != nil {
+		return nil, image.Point{}, fmt.Errorf("read labels %s: %w", path, err)
+	}
+	switch img := img.(type) {
+	case *image.Paletted:
+		return packed(img.Pix, img.Stride, img.Rect.Size())
+	case *image.Gray:
+		// The decoder stretches fewer bits than 8 over the grey scale, which changes ids.
+		// The bit depth is byte 24 of a PNG file (ISO/IEC 15948, 11.2.2).
+		if file[24] == 8 {
+			return packed(img.Pix, img.Stride, img.Rect.Size())
+		}
+	}
+	return nil, image.Point{}, fmt.Errorf("read labels %s: its pixels are neither 8 bit grey nor of a palette, so they are no class ids", path)
+}
+
+// packed drops what lies between rows.
+func packed(pix []uint8, stride int, size image.Point) ([]uint8, image.Point, error) {
+	out := make([]uint8, 0, size.X*size.Y)
+	for y := range size.Y {
+		out = append(out, pix[y*stride:][:size.X]...)
+	}
+	return out, size, nil
+}
