@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -48,20 +47,8 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View)
 	if err := rc.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	// A write that waits for a stalled client ends with ctx, not with its deadline.
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = rc.SetWriteDeadline(time.Now()) // fails only on a closed connection
-	})
-	defer func() {
-		if !stop() {
-			<-interrupted
-		}
-	}()
-
 	p := partWriter{w: w, rc: rc, timeout: s.partTimeout}
-	if err := p.open(ctx); err != nil {
+	if err := p.open(); err != nil {
 		return err
 	}
 	pace := time.NewTimer(0)
@@ -79,7 +66,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View)
 			return err
 		}
 		pace.Reset(interval)
-		if err := p.write(ctx, jpeg); err != nil {
+		if err := p.write(jpeg); err != nil {
 			return err
 		}
 		seq = next
@@ -95,28 +82,25 @@ type partWriter struct {
 	header  []byte
 }
 
-func (p *partWriter) open(ctx context.Context) error {
-	return p.send(ctx, []byte("--"+previewBoundary+"\r\n"))
+func (p *partWriter) open() error {
+	return p.send([]byte("--" + previewBoundary + "\r\n"))
 }
 
-func (p *partWriter) write(ctx context.Context, jpeg []byte) error {
+func (p *partWriter) write(jpeg []byte) error {
 	p.header = append(p.header[:0], "Content-Type: image/jpeg\r\nContent-Length: "...)
 	p.header = strconv.AppendInt(p.header, int64(len(jpeg)), 10)
 	p.header = append(p.header, "\r\n\r\n"...)
-	return p.send(ctx, p.header, jpeg, []byte(previewDelim))
+	return p.send(p.header, jpeg, []byte(previewDelim))
 }
 
-func (p *partWriter) send(ctx context.Context, pieces ...[]byte) error {
-	err := p.rc.SetWriteDeadline(time.Now().Add(p.timeout))
-	// Looked at after the deadline is set: if ctx ends later, its own deadline of now is
-	// the one that holds.
-	if ctx.Err() != nil {
-		return ctx.Err()
+func (p *partWriter) send(pieces ...[]byte) error {
+	if err := p.rc.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+		return err
 	}
 	for _, piece := range pieces {
-		if err == nil {
-			_, err = p.w.Write(piece)
+		if _, err := p.w.Write(piece); err != nil {
+			return err
 		}
 	}
-	return errors.Join(err, p.rc.Flush())
+	return p.rc.Flush()
 }

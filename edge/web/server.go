@@ -136,8 +136,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Run serves until ctx ends, then returns nil within a second: previews end at once,
-// short requests get half a second. Every goroutine has returned when Run returns, given
+// Run serves until ctx ends, then returns nil within a second: previews end at once, other
+// requests and clients that do not read get half a second. Every goroutine has returned when Run returns, given
 // that the functions in [Options] do.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {
