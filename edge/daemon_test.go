@@ -1,0 +1,451 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/edge/view"
+	"github.com/robustnet-edge/robustnet/edge/web"
+	"github.com/robustnet-edge/robustnet/trt"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	frameWidth, frameHeight = 64, 48
+	maskWidth, maskHeight   = 16, 12
+)
+
+// fakeEngine answers every frame with a mask full of one class: the frame's first byte.
+type fakeEngine struct {
+	runs  atomic.Int64
+	block chan struct{} // when set, every run sends and then receives once
+	fail  error
+	mask  [maskWidth * maskHeight]uint8
+	style [2]float32
+}
+
+func (e *fakeEngine) Card() *trt.Card {
+	return &trt.Card{Name: "fake", Classes: []trt.Class{{Name: "sky", Color: [3]uint8{70, 130, 180}}, {Name: "road", Color: [3]uint8{128, 64, 128}}}}
+}
+
+func (e *fakeEngine) Describe() trt.Description {
+	return trt.Description{Backend: "fake 1.0", Threads: 1, InputWidth: 32, InputHeight: 24, MaskWidth: maskWidth, MaskHeight: maskHeight, StyleLen: 2}
+}
+
+func (e *fakeEngine) Run(f *camera.Frame) (trt.Result, error) {
+	if e.block != nil {
+		e.block <- struct{}{}
+		<-e.block
+	}
+	e.runs.Add(1)
+	if e.fail != nil {
+		return trt.Result{}, e.fail
+	}
+	for i := range e.mask {
+		e.mask[i] = f.Pix[0] % 2
+	}
+	return trt.Result{Mask: e.mask[:], Style: e.style[:], Infer: time.Millisecond}, nil
+}
+
+func (e *fakeEngine) Close() error { return nil }
+
+// fakeSource delivers frames whose first byte counts up from 0, as fast as it is read.
+type fakeSource struct {
+	live   bool
+	frames int   // then end; 0 is endless
+	end    error // what Read returns at the end
+	tick   <-chan struct{}
+	pool   *camera.Pool
+	n      int
+}
+
+func (s *fakeSource) Info() camera.Info {
+	return camera.Info{Name: "fake", Width: frameWidth, Height: frameHeight, FPS: 30, Live: s.live}
+}
+
+func (s *fakeSource) Read(ctx context.Context) (*camera.Frame, error) {
+	if s.frames > 0 && s.n == s.frames {
+		return nil, s.end
+	}
+	if s.tick != nil {
+		select {
+		case <-s.tick:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f := s.pool.Get()
+	for i := range f.Pix {
+		f.Pix[i] = byte(s.n)
+	}
+	f.Captured, f.PTS = time.Now(), time.Duration(s.n)*time.Second/30
+	f.Name = fmt.Sprintf("picture-%03d", s.n)
+	s.n++
+	return f, nil
+}
+
+func (s *fakeSource) Close() error { return nil }
+
+// setup is a daemon on a fake camera and network, with servers on free ports.
+type setup struct {
+	source *fakeSource
+	engine *fakeEngine
+	config config.Config
+	log    bytes.Buffer
+}
+
+func newSetup() *setup {
+	s := &setup{
+		source: &fakeSource{frames: 20, end: io.EOF, pool: camera.NewPool(frameWidth, frameHeight)},
+		engine: &fakeEngine{},
+		config: config.Default(),
+	}
+	s.config.Stream.RTSP, s.config.Stream.RTPPort = "127.0.0.1:0", 0
+	s.config.HTTP.Address = "127.0.0.1:0"
+	s.config.Log.Summary = 0
+	return s
+}
+
+func (s *setup) daemon(t *testing.T) *Daemon {
+	t.Helper()
+	d, err := New(Options{
+		Config: s.config,
+		Openers: camera.Openers{"synthetic": func(context.Context, camera.URI, camera.Want) (camera.Source, error) {
+			return s.source, nil
+		}},
+		Engine: s.engine,
+		Log:    zerolog.New(zerolog.SyncWriter(&s.log)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// running starts the daemon and returns how to stop it and get its error. It fails the test
+// when stopping takes longer than the two seconds that users are promised.
+func running(t *testing.T, d *Daemon) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	return func() error {
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(2 * time.Second):
+			t.Fatal("the daemon is still running 2 s after it was told to stop")
+			return nil
+		}
+	}
+}
+
+// eventually polls until ok, for state that changes in other goroutines.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 10 s: %s", what)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func TestWaitingSourceLosesNothing(t *testing.T) {
+	s := newSetup()
+	s.config.Output.Masks = filepath.Join(t.TempDir(), "masks")
+	s.config.Output.Video = filepath.Join(t.TempDir(), "out.mp4")
+	d := s.daemon(t)
+	if err := d.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(s.config.Output.Masks, "*"))
+	if err != nil || len(files) != 20 {
+		t.Fatalf("%d masks, %v; want 20", len(files), err)
+	}
+	for i := range 20 {
+		f, err := os.Open(filepath.Join(s.config.Output.Masks, fmt.Sprintf("picture-%03d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _, _, _ := img.At(3, 3).RGBA(); img.Bounds().Dx() != maskWidth || int(r>>8) != i%2 {
+			t.Errorf("mask %d is %v with class %d, want %d×%d with %d", i, img.Bounds(), r>>8, maskWidth, maskHeight, i%2)
+		}
+	}
+	if info, err := os.Stat(s.config.Output.Video); err != nil || info.Size() == 0 {
+		t.Errorf("video: %v", err)
+	}
+	if n := d.dropped(); n != 0 {
+		t.Errorf("%d frames dropped, want none", n)
+	}
+}
+
+func TestLiveSourceDropsOldFrames(t *testing.T) {
+	s := newSetup()
+	tick := make(chan struct{})
+	s.source.live, s.source.frames, s.source.tick = true, 0, tick
+	s.engine.block = make(chan struct{})
+	d := s.daemon(t)
+	stop := running(t, d)
+	tick <- struct{}{}
+	<-s.engine.block // the network has the first frame, and is stuck in it
+	for range 9 {
+		tick <- struct{}{}
+	}
+	eventually(t, "8 frames dropped while the network was busy", func() bool { return d.dropped() == 8 })
+	s.engine.block <- struct{}{}
+	<-s.engine.block
+	s.engine.block <- struct{}{}
+	eventually(t, "the newest frame shown", func() bool {
+		_, seq, err := d.latest.Picture(t.Context(), view.Raw, 0)
+		return err == nil && seq == 10
+	})
+	if got := s.engine.runs.Load(); got != 2 {
+		t.Errorf("%d frames went through the network, want the first and the newest", got)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStopsInEveryState(t *testing.T) {
+	for name, prepare := range map[string]func(*setup){
+		"camera silent": func(s *setup) { s.source.tick = make(chan struct{}) },
+		"flowing":       func(s *setup) { s.source.live, s.source.frames = true, 0 },
+		"waiting":       func(s *setup) { s.source.frames = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetup()
+			prepare(s)
+			d := s.daemon(t)
+			stop := running(t, d)
+			if s.source.tick == nil {
+				eventually(t, "frames", func() bool { return s.engine.runs.Load() > 3 })
+			}
+			if err := stop(); err != nil {
+				t.Errorf("stopped with %v, want no error", err)
+			}
+		})
+	}
+}
+
+func TestTruncatedSourceIsAnErrorAfterItsFrames(t *testing.T) {
+	s := newSetup()
+	s.source.end = fmt.Errorf("clip.mp4 ends after 20 of 40 frames: %w", camera.ErrTruncated)
+	s.config.Output.Masks = t.TempDir()
+	err := s.daemon(t).Run(t.Context())
+	if !errors.Is(err, camera.ErrTruncated) {
+		t.Errorf("error = %v, want ErrTruncated", err)
+	}
+	files, _ := filepath.Glob(filepath.Join(s.config.Output.Masks, "*.png"))
+	if len(files) != 20 {
+		t.Errorf("%d masks, want the 20 frames before the end", len(files))
+	}
+}
+
+func TestNetworkFailureStopsTheDaemon(t *testing.T) {
+	s := newSetup()
+	s.engine.fail = errors.New("out of memory")
+	if err := s.daemon(t).Run(t.Context()); !errors.Is(err, s.engine.fail) {
+		t.Errorf("error = %v, want the engine's", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Run("frames", func(t *testing.T) {
+		s := newSetup()
+		s.source.frames, s.config.Output.Frames = 0, 7
+		s.config.Output.Masks = t.TempDir()
+		if err := s.daemon(t).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(s.config.Output.Masks, "*.png"))
+		if len(files) != 7 {
+			t.Errorf("%d masks, want 7", len(files))
+		}
+	})
+	t.Run("duration", func(t *testing.T) {
+		s := newSetup()
+		s.source.tick, s.config.Output.Duration = make(chan struct{}), 50*time.Millisecond
+		if err := s.daemon(t).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, prepare := range map[string]func(*setup){
+		"--rtsp": func(s *setup) { s.config.Stream.RTSP = taken.Addr().String() },
+		"--http": func(s *setup) { s.config.HTTP.Address = taken.Addr().String() },
+	} {
+		s := newSetup()
+		prepare(s)
+		err := s.daemon(t).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "address already in use") || !strings.Contains(err.Error(), name) {
+			t.Errorf("error = %v, want one that names %s", err, name)
+		}
+	}
+}
+
+func TestOutputsThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, prepare := range map[string]func(*setup){
+		"masks": func(s *setup) { s.config.Output.Masks = filepath.Join(file, "masks") },
+		"video": func(s *setup) { s.config.Output.Video = filepath.Join(file, "out.mp4") },
+	} {
+		s := newSetup()
+		prepare(s)
+		if err := s.daemon(t).Run(t.Context()); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: error = %v, want one that names %s", name, err, file)
+		}
+		if s.engine.runs.Load() != 0 {
+			t.Errorf("%s: frames were processed for nothing", name)
+		}
+	}
+}
+
+func get(t *testing.T, url string) (int, []byte) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, b
+}
+
+func TestPageShowsTheDaemon(t *testing.T) {
+	s := newSetup()
+	tick := make(chan struct{})
+	s.source.live, s.source.frames, s.source.tick = true, 0, tick
+	d := s.daemon(t)
+	stop := running(t, d)
+	eventually(t, "the page's port", func() bool { return d.web.Addr() != nil })
+	page := strings.TrimSuffix(d.web.URL(), "/")
+
+	if code, body := get(t, page+"/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("readyz before the first frame = %d %s, want 503", code, body)
+	}
+	for range 4 { // frame 3 has class 1 everywhere
+		tick <- struct{}{}
+	}
+	eventually(t, "frame 4 shown", func() bool { return newest(d) == 4 })
+	if code, body := get(t, page+"/readyz"); code != http.StatusOK {
+		t.Errorf("readyz = %d %s, want 200", code, body)
+	}
+	code, body := get(t, page+"/snapshot.jpg?view=side-by-side")
+	if code != http.StatusOK {
+		t.Fatalf("snapshot = %d %s", code, body)
+	}
+	if img, err := jpeg.Decode(bytes.NewReader(body)); err != nil || img.Bounds().Dx() != 2*frameWidth {
+		t.Errorf("snapshot: %v", err)
+	}
+	_, body = get(t, page+"/api/v1/status")
+	var st web.Status
+	if err := json.Unmarshal(body, &st); err != nil {
+		t.Fatal(err)
+	}
+	if st.Camera.State != web.CameraUp || st.Camera.Width != frameWidth || st.Camera.Frames != 4 ||
+		st.Model.Name != "fake" || st.Model.Classes[1].PixelRatio != 1 || st.Model.Classes[1].Color != "#804080" {
+		t.Errorf("status = %s", body)
+	}
+	_, body = get(t, page+"/metrics")
+	for _, want := range []string{
+		"robustnet_camera_up 1", "robustnet_camera_frames_total 4", `robustnet_class_pixel_ratio{class="road"} 1`,
+		`robustnet_stage_duration_seconds_count{stage="infer"}`, `backend="fake 1.0"`,
+	} {
+		if !bytes.Contains(body, []byte(want)) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPicturesAreMadeOncePerFrame(t *testing.T) {
+	s := newSetup()
+	d := s.daemon(t)
+	if err := d.Run(t.Context()); err != nil { // leaves the last frame's numbers, not its picture
+		t.Fatal(err)
+	}
+	if _, _, err := d.latest.Picture(t.Context(), view.Overlay, 0); !errors.Is(err, errNoPicture) {
+		t.Errorf("after Run: %v, want errNoPicture", err)
+	}
+
+	d = newSetup().daemon(t)
+	defer d.latest.close()
+	sh := d.pool.get()
+	sh.frame = pictureFrame(1)
+	d.latest.put(sh)
+	a, seq, err := d.latest.Picture(t.Context(), view.Overlay, 0)
+	if err != nil || seq != 1 {
+		t.Fatal(seq, err)
+	}
+	b, _, err := d.latest.Picture(t.Context(), view.Overlay, 0)
+	if err != nil || &a[0] != &b[0] {
+		t.Errorf("the same frame was drawn twice: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, _, err := d.latest.Picture(ctx, view.Overlay, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for a newer frame: %v, want the deadline", err)
+	}
+}
+
+func newest(d *Daemon) uint64 {
+	d.latest.mu.Lock()
+	defer d.latest.mu.Unlock()
+	return d.latest.seq
+}
+
+// pictureFrame makes a frame as a camera would.
+func pictureFrame(seq uint64) *camera.Frame {
+	f := camera.NewPool(frameWidth, frameHeight).Get()
+	f.Seq, f.Captured = seq, time.Now()
+	return f
+}
