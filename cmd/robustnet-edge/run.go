@@ -80,7 +80,6 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
-		DisableAutoGenTag:          true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := load(cmd)
 			if err != nil {

@@ -119,8 +119,8 @@ func whole(target *int, low, high int) field[int] {
 		word: "number", want: fmt.Sprintf("a whole number from %d to %d", low, high), number: true}
 }
 
-// real is a number from low to high.
-func real(target *float64, low, high float64) field[float64] {
+// decimal is a number from low to high.
+func decimal(target *float64, low, high float64) field[float64] {
 	parse := func(s string) (float64, error) {
 		x, err := strconv.ParseFloat(s, 64)
 		if err != nil {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func table(c *Config) []setting {
 		{"camera.size", "size", "picture size asked of the camera",
 			size(&c.Camera.Size)},
 		{"camera.fps", "fps", "frames per second asked of the camera",
-			real(&c.Camera.FPS, 1, 240)},
+			decimal(&c.Camera.FPS, 1, 240)},
 		{"camera.no_frame", "no-frame", "reopen an open camera that is silent for this long",
 			span(&c.Camera.NoFrame, 500*time.Millisecond, 5*time.Minute)},
 		{"camera.retry_max", "retry-max", "longest wait between two attempts to open the camera",
@@ -50,7 +49,7 @@ func table(c *Config) []setting {
 		{"overlay.visualize", "visualize", "what the outgoing picture shows",
 			oneOf(&c.Overlay.Visualize, ViewOverlay, ViewMask, ViewSideBySide, ViewRaw)},
 		{"overlay.alpha", "alpha", "opacity of the classes' colours",
-			real(&c.Overlay.Alpha, 0, 1)},
+			decimal(&c.Overlay.Alpha, 0, 1)},
 		{"overlay.legend", "legend", "draw the names of the classes",
 			boolean(&c.Overlay.Legend)},
 		{"overlay.stats", "stats", "draw frame rate, latency and dropped frames",
@@ -79,7 +78,7 @@ func table(c *Config) []setting {
 		{"output.masks", "masks", "write a label image per frame into this folder",
 			path(&c.Output.Masks, "folder", "")},
 		{"output.frames", "frames", "stop after this many frames; 0 for no limit",
-			whole(&c.Output.Frames, 0, math.MaxInt32)},
+			whole(&c.Output.Frames, 0, 1_000_000_000)},
 		{"output.duration", "duration", "stop after this time; 0 for no limit",
 			span(&c.Output.Duration, 0, forever)},
 

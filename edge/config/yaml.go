@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -52,9 +53,11 @@ func readFile(path string) ([]byte, error) {
 // yaml reads the content of a file that messages call name. The file may hold less than
 // YAML can say: one mapping of sections to mappings of plain or quoted one-line values.
 func (l *loader) yaml(name string, content []byte) {
-	r := yamlReader{loader: l, name: name, firstSeen: map[string]*token.Token{}}
+	r := yamlReader{loader: l, name: name}
 	r.read(content)
-	slices.SortStableFunc(r.found, func(a, b placed) int { return a.offset - b.offset })
+	slices.SortStableFunc(r.found, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+	})
 	for _, f := range r.found {
 		l.faults = append(l.faults, f.Fault)
 	}
@@ -63,15 +66,14 @@ func (l *loader) yaml(name string, content []byte) {
 // yamlReader walks the syntax tree of one file.
 type yamlReader struct {
 	*loader
-	name      string
-	firstSeen map[string]*token.Token // by key and by section
-	found     []placed
+	name  string
+	found []placed
 }
 
 // placed is a fault and where in the file it lies.
 type placed struct {
 	Fault
-	offset int
+	line, column int
 }
 
 func (r *yamlReader) read(content []byte) {
@@ -115,20 +117,23 @@ func syntaxHint(message string) string {
 const colonHint = `quote text that ends in a colon, as in "synthetic:"`
 
 // at is the place of a token; of the file when the parser gives none.
-func (r *yamlReader) at(tk *token.Token) (from Origin, offset int) {
-	if tk == nil || tk.Position == nil {
-		return Origin{Layer: LayerFile, Where: r.name}, 0
+func (r *yamlReader) at(tk *token.Token) Origin {
+	where := r.name
+	if tk != nil {
+		where = fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)
 	}
-	where := fmt.Sprintf("%s:%d:%d", r.name, tk.Position.Line, tk.Position.Column)
-	return Origin{Layer: LayerFile, Where: where}, tk.Position.Offset
+	return Origin{Layer: LayerFile, Where: where}
 }
 
 func (r *yamlReader) fault(tk *token.Token, key, problem string) {
 	if key != "" {
 		problem = key + " " + problem
 	}
-	from, offset := r.at(tk)
-	r.found = append(r.found, placed{Fault{Origin: from, Key: key, Problem: problem}, offset})
+	p := placed{Fault: Fault{Origin: r.at(tk), Key: key, Problem: problem}}
+	if tk != nil {
+		p.line, p.column = tk.Position.Line, tk.Position.Column
+	}
+	r.found = append(r.found, p)
 }
 
 // reject notes a problem with the file as a whole.
@@ -144,9 +149,7 @@ func (r *yamlReader) scan(tokens token.Tokens) bool {
 			nested, line = 0, tk.Position.Line
 		}
 		switch tk.Type {
-		case token.MappingStartType:
-			flow++
-		case token.SequenceStartType:
+		case token.MappingStartType, token.SequenceStartType:
 			flow++
 		case token.MappingEndType, token.SequenceEndType:
 			flow--
@@ -208,13 +211,14 @@ func (r *yamlReader) entries(node ast.Node, prefix, what string) []*ast.MappingV
 		r.fault(node.GetToken(), "", what+" is one value; want lines of key: value")
 	}
 	// What remains is empty, or scan has refused it.
+	firstLine := map[string]int{}
 	return slices.DeleteFunc(slices.Clone(all), func(entry *ast.MappingValueNode) bool {
 		key, tk := prefix+keyText(entry.Key), entry.Key.GetToken()
-		first, seen := r.firstSeen[key]
+		line, seen := firstLine[key]
 		if seen {
-			r.fault(tk, key, fmt.Sprintf("is here twice; the first is in line %d", first.Position.Line))
+			r.fault(tk, "", fmt.Sprintf("%s is here twice; the first is in line %d", show(key, true), line))
 		} else {
-			r.firstSeen[key] = tk
+			firstLine[key] = tk.Position.Line
 		}
 		return seen
 	})
@@ -226,6 +230,10 @@ func (r *yamlReader) section(keyNode ast.MapKeyNode, node ast.Node) {
 	for _, s := range r.settings {
 		if s.Section() == section {
 			names[s.Name()] = s
+		}
+		if s.Key == section {
+			r.fault(keyNode.GetToken(), s.Key, fmt.Sprintf("is two keys in a file; write %s: in a line below %s:", s.Name(), s.Section()))
+			return
 		}
 	}
 	if len(names) == 0 {
@@ -265,7 +273,7 @@ func (r *yamlReader) set(s setting, text string, tk *token.Token) {
 		r.fault(tk, s.Key, err.Error())
 		return
 	}
-	r.origins[s.Key], _ = r.at(tk)
+	r.origins[s.Key] = r.at(tk)
 }
 
 // value reads one setting. Values are taken as they are written, so that 0x10 or 1_000
@@ -275,7 +283,7 @@ func (r *yamlReader) value(s setting, entry *ast.MappingValueNode) {
 	switch n := entry.Value.(type) {
 	case *ast.NullNode:
 		// The token of a value that is not there lies anywhere; the key's does not.
-		r.fault(entry.Key.GetToken(), s.Key, `has no value; leave the line out for the default`)
+		r.fault(entry.Key.GetToken(), s.Key, "has no value; leave the line out for the default")
 		return
 	case *ast.StringNode:
 		quoted := tk.Type == token.DoubleQuoteType || tk.Type == token.SingleQuoteType

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 func TestFilesThatAreFine(t *testing.T) {
@@ -64,6 +66,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"anchor":            {"camera: &a\n  fps: 20\n", "edge.yaml:1:9: anchors and aliases are not supported; write the value out"},
 		"list":              {"camera:\n- fps\n", "edge.yaml:2:1: lists are not supported; a setting has one value"},
 		"key elsewhere":     {"alpha: 0.5\n", "edge.yaml:1:1: unknown key alpha; did you mean overlay.alpha?"},
+		"dotted key":        {"camera.fps: 20\ncamera:\n  fps: 20\n", "edge.yaml:1:1: camera.fps is two keys in a file; write fps: in a line below camera:"},
 		"flag as key":       {"stream:\n  bitrate: 3\n", "edge.yaml:2:3: unknown key stream.bitrate; did you mean stream.bitrate_kbps?"},
 		"escape codes":      {"\"\\e[31m\": 1\n", `edge.yaml:1:1: unknown key "\x1b[31m"`},
 		"braces":            {strings.Repeat("{a: ", 100), "edge.yaml:1:33: nested too deeply; settings are section, name and value"},
@@ -119,8 +122,9 @@ func TestEndlessFile(t *testing.T) {
 	}
 }
 
-// FuzzYAML: no file makes the loader panic, faults are placed and worded, and an accepted
-// configuration survives being printed and loaded again.
+// FuzzYAML: no file makes the loader panic, faults are placed and worded, nothing that an
+// accepted file says is ignored, and its configuration survives being printed and loaded
+// again.
 func FuzzYAML(f *testing.F) {
 	for _, seed := range []string{
 		"", "camera:\n  uri: \"synthetic:\"\n  fps: 29.97\n", "overlay: {alpha: 0.1, legend: false}\n",
@@ -138,6 +142,19 @@ func FuzzYAML(f *testing.F) {
 				}
 			}
 			return
+		}
+		var decoded any
+		if err := yaml.Unmarshal(bytes.TrimPrefix(content, []byte("\ufeff")), &decoded); err != nil {
+			t.Fatalf("accepted what is not YAML: %v", err)
+		}
+		sections, _ := decoded.(map[string]any)
+		for section, content := range sections {
+			values, _ := content.(map[string]any)
+			for name := range values {
+				if first.Origins[section+"."+name].Layer != LayerFile {
+					t.Errorf("%s.%s is in the file and was ignored", section, name)
+				}
+			}
 		}
 		var b bytes.Buffer
 		if err := first.Print(&b); err != nil {
