@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type viewer struct {
 	playing   bool
 	keyOwed   bool // PLAY was accepted, its answer is not out yet
 	ended     bool // it did not keep up and is being disconnected
+	client    net.Addr
 	transport gortsplib.Protocol
 }
 
@@ -111,7 +113,7 @@ func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, e
 	h.mu.Lock()
 	v := h.sessions[c.Session]
 	if v == nil {
-		v = &viewer{transport: c.Session.Transport().Protocol}
+		v = &viewer{client: c.Conn.NetConn().RemoteAddr(), transport: c.Session.Transport().Protocol}
 		h.sessions[c.Session] = v
 	}
 	if !v.playing {
@@ -119,7 +121,7 @@ func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, e
 		h.viewers.Add(1)
 	}
 	h.mu.Unlock()
-	h.log.Info().Stringer("client", c.Conn.NetConn().RemoteAddr()).Stringer("transport", v.transport).Msg("rtsp: player started")
+	h.log.Info().Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player started")
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
@@ -160,7 +162,7 @@ func (h *handler) OnSessionClose(c *gortsplib.ServerHandlerOnSessionCloseCtx) {
 	}
 	h.mu.Unlock()
 	if v != nil {
-		h.log.Info().Stringer("transport", v.transport).AnErr("reason", c.Error).Msg("rtsp: player left")
+		h.log.Info().Stringer("client", v.client).Stringer("transport", v.transport).AnErr("reason", c.Error).Msg("rtsp: player left")
 	}
 }
 
@@ -182,7 +184,7 @@ func (h *handler) OnStreamWriteError(c *gortsplib.ServerHandlerOnStreamWriteErro
 	if errors.As(c.Error, &full) {
 		h.slowClients.Add(1)
 	}
-	h.log.Warn().Err(c.Error).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
+	h.log.Warn().Err(c.Error).Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
 }
 
 // OnDecodeError hears of malformed packets from players, which are of no consequence.

@@ -2,8 +2,18 @@ package stream
 
 import (
 	"fmt"
+	"math/big"
+	"net"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/pion/rtp"
 )
 
 // play decodes frames pictures with ffmpeg and returns the last of them as I420.
@@ -50,4 +60,209 @@ func TestTwoPlayersAtOnce(t *testing.T) {
 	}
 	eventually(t, "both play", func() bool { st := s.Stats(); return st.ViewersTCP == 1 && st.ViewersUDP == 1 })
 	players.Wait()
+}
+
+// watcher is a player inside the test. It reports every access unit.
+type watcher struct {
+	client *gortsplib.Client
+	units  chan unit
+}
+
+type unit struct {
+	key       bool
+	timestamp uint32
+}
+
+func watch(t *testing.T, s *Server, protocol gortsplib.Protocol) *watcher {
+	t.Helper()
+	u, err := base.ParseURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{
+		client: &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol},
+		units:  make(chan unit, 1024),
+	}
+	if err := w.client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.Close)
+	session, _, err := w.client.Describe(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h264Format *format.H264
+	media := session.FindFormat(&h264Format)
+	if _, err := w.client.Setup(session.BaseURL, media, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := h264Format.CreateDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.client.OnPacketRTP(media, h264Format, func(packet *rtp.Packet) {
+		if nalus, err := decoder.Decode(packet); err == nil {
+			w.units <- unit{h264.IsRandomAccess(nalus), packet.Timestamp}
+		}
+	})
+	if _, err := w.client.Play(nil); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *watcher) next(t *testing.T) unit {
+	t.Helper()
+	select {
+	case u := <-w.units:
+		return u
+	case <-time.After(patience):
+		t.Fatal("no picture arrived")
+		return unit{}
+	}
+}
+
+func TestPlayIsAnsweredWithAKeyFrame(t *testing.T) {
+	o := smallOptions()
+	s, _ := serve(t, ServerOptions{RTPPort: freeRTPPort(t)})
+	e, p := mustFormat(t, s, o)
+	for _, protocol := range []gortsplib.Protocol{gortsplib.ProtocolTCP, gortsplib.ProtocolUDP} {
+		t.Run(protocol.String(), func(t *testing.T) {
+			w := watch(t, s, protocol)
+			// PLAY has been answered: from here on the very next picture must do.
+			wanted := s.TakeKeyRequest()
+			au, err := e.Encode(p.next(), wanted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Write(au, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.next(t); !wanted || !got.key {
+				t.Errorf("after PLAY: key request %t, first picture a key frame %t, want both", wanted, got.key)
+			}
+		})
+	}
+}
+
+func TestTimestampsFollowTheCamera(t *testing.T) {
+	o := smallOptions()
+	s, _ := serve(t, ServerOptions{})
+	e, p := mustFormat(t, s, o)
+	w := watch(t, s, gortsplib.ProtocolTCP)
+	start := time.Now()
+	var first uint32
+	for i, test := range []struct {
+		captured time.Duration
+		want     uint32 // 1/90000 s after the first
+	}{
+		{0, 0},
+		{40 * time.Millisecond, 3600},
+		{40 * time.Millisecond, 3601}, // no progress
+		{20 * time.Millisecond, 3602}, // backwards
+		{time.Second, 90000},
+		{3600 * time.Second, 324000000},
+		{50000 * time.Second, 205032704}, // once around 32 bits
+	} {
+		au, err := e.Encode(p.next(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(au, start.Add(test.captured)); err != nil {
+			t.Fatal(err)
+		}
+		got := w.next(t)
+		if i == 0 {
+			first = got.timestamp
+		}
+		if got.timestamp-first != test.want {
+			t.Errorf("captured %v after the first: RTP timestamp %d after it, want %d", test.captured, got.timestamp-first, test.want)
+		}
+	}
+}
+
+func TestStalledPlayerHurtsNobody(t *testing.T) {
+	o := smallOptions()
+	o.BitrateKbps = 20000
+	s, _ := serve(t, ServerOptions{QueuePackets: 128})
+	e, _ := mustFormat(t, s, o)
+	stalled := dial(t, s)
+	stalled.conn.SetReadBuffer(4096)
+	stalled.mustPlay(overTCP)
+	healthy := watch(t, s, gortsplib.ProtocolTCP)
+	pictures := noise(o.Width, o.Height, 8)
+	sent := 0
+	send := func() {
+		au, err := e.Encode(pictures[sent%len(pictures)], true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(au, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		sent++
+		if len(au.NALUs) > 0 {
+			healthy.next(t) // in step, so that only the stalled one falls behind
+		}
+	}
+	for deadline := time.Now().Add(patience); s.Stats().SlowClients == 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the stalled player is still connected after %d pictures", sent)
+		}
+		send()
+	}
+	eventually(t, "only the healthy player left", func() bool { return s.Viewers() == 1 && s.Stats().Connections == 1 })
+	for range 10 {
+		send()
+	}
+	if got := s.Stats().SlowClients; got != 1 {
+		t.Errorf("Stats().SlowClients = %d, want 1", got)
+	}
+}
+
+func TestShutdownWhilePlaying(t *testing.T) {
+	o := smallOptions()
+	s, stop := serve(t, ServerOptions{RTPPort: freeRTPPort(t)})
+	feed(t, s, o)
+	watch(t, s, gortsplib.ProtocolTCP)
+	watch(t, s, gortsplib.ProtocolUDP)
+	dial(t, s).mustPlay(overTCP) // never reads
+	eventually(t, "all play", func() bool { return s.Viewers() == 3 })
+	stop() // while feed goes on writing
+	if got := s.Stats(); got.Connections != 0 || got.ViewersTCP != 0 || got.ViewersUDP != 0 {
+		t.Errorf("after Run: %+v, want no connections and no viewers", got)
+	}
+	if conn, err := net.Dial("tcp", s.Addr()); err == nil {
+		conn.Close()
+		t.Error("the port still accepts connections after Run")
+	}
+}
+
+func TestShutdownWithUnreadAnswers(t *testing.T) {
+	s, stop := serve(t, ServerOptions{})
+	mustFormat(t, s, smallOptions())
+	d := dial(t, s)
+	d.conn.SetReadBuffer(4096)
+	d.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	request := []byte(strings.Repeat("DESCRIBE "+s.URL()+" RTSP/1.0\r\nCSeq: 1\r\n\r\n", 1000))
+	for {
+		if _, err := d.conn.Write(request); err != nil {
+			break // the server is stuck: it reads no more
+		}
+	}
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took >= writeTimeout {
+		t.Errorf("Run took %v to return: it waited for a client that reads no answers", took)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, 11111, 11112, time.Second/30 + 1, time.Second, 1000 * time.Hour, 1<<63 - 1} {
+		want := new(big.Int).Mul(big.NewInt(int64(d)), big.NewInt(rtpClockHz))
+		want.Quo(want, big.NewInt(int64(time.Second)))
+		if got := ticks(d); !want.IsInt64() || got != want.Int64() {
+			t.Errorf("ticks(%d ns) = %d, want %v", d, got, want)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -380,6 +381,44 @@ func TestSetFormat(t *testing.T) {
 	}
 	if status := dial(t, s).ask("DESCRIBE", ""); status != 200 {
 		t.Errorf("DESCRIBE after a new size: status %d, want 200", status)
+	}
+}
+
+// The RTSP library panics when two SETUPs of one session meet different streams.
+func TestNewSizeBetweenTwoSetups(t *testing.T) {
+	s, _ := serve(t, ServerOptions{})
+	type format struct {
+		sps, pps []byte
+		width    int
+	}
+	var formats []format
+	o := smallOptions()
+	for _, width := range []int{160, o.Width} {
+		o.Width = width
+		e, p := mustFormat(t, s, o)
+		au, err := e.Encode(p.next(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sps, pps := au.ParameterSets()
+		formats = append(formats, format{sps, pps, width})
+	}
+	for range 100 {
+		d := dial(t, s)
+		if status := d.ask("SETUP", "/trackID=0", overTCP); status != 200 {
+			t.Fatalf("SETUP: status %d", status)
+		}
+		var change sync.WaitGroup
+		change.Go(func() {
+			for _, f := range formats { // away and back
+				if err := s.SetFormat(f.sps, f.pps, f.width, o.Height); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		d.send("SETUP", "/trackID=0", "Transport: RTP/AVP/TCP;unicast;interleaved=2-3")
+		io.Copy(io.Discard, d.conn) // whatever the answer, the session ends
+		change.Wait()
 	}
 }
 
