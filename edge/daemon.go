@@ -138,7 +138,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if errors.Is(err, errFinished) || ctx.Err() != nil {
 		err = nil
 	}
-	return errors.Join(cameraErr, err, p.close())
+	closeErr := p.close()
+	if p.shown == 0 && ctx.Err() != nil {
+		// Stopped before the first frame: that nothing was recorded is no fault.
+		closeErr = nil
+	}
+	return errors.Join(cameraErr, err, closeErr)
 }
 
 // listen takes the ports, so that one in use is reported before anything starts.

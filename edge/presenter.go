@@ -22,8 +22,9 @@ type presenter struct {
 	recorder *stream.Recorder // nil when off
 	masks    *maskWriter      // nil when off
 
-	shown int
-	first time.Time // capture time of the first frame
+	shown     int
+	first     time.Time // capture time of the first frame
+	announced bool      // players can be told the stream's format
 }
 
 // newPresenter opens the output files, so that a folder that cannot be written is
@@ -98,9 +99,7 @@ func (p *presenter) show(s *shot) error {
 			return err
 		}
 	}
-	// Drawing and encoding are for viewers and files; without any, the processor is left
-	// to the network.
-	if p.recorder != nil || d.rtsp != nil && d.rtsp.Viewers() > 0 {
+	if p.wanted() {
 		if err := p.encode(s); err != nil {
 			return err
 		}
@@ -110,6 +109,14 @@ func (p *presenter) show(s *shot) error {
 	d.metrics.ClassRatios(s.ratios)
 	d.figures.add(s.infer, age, d.dropped())
 	return nil
+}
+
+// wanted says whether there is anyone to draw and encode for; if not, the processor is left
+// to the network. The first picture is always made, because players are told the parameter
+// sets in it before they ask for pictures.
+func (p *presenter) wanted() bool {
+	rtsp := p.d.rtsp
+	return p.recorder != nil || rtsp != nil && (!p.announced || rtsp.Viewers() > 0)
 }
 
 // prepare sets up drawing and encoding at the size of the first frame. Later frames of
@@ -139,23 +146,7 @@ func (p *presenter) prepare(s *shot) error {
 		BitrateKbps: d.o.Config.Stream.BitrateKbps,
 		KeyInterval: d.o.Config.Stream.KeyInterval,
 	})
-	if err != nil {
-		return err
-	}
-	if d.rtsp == nil {
-		return nil
-	}
-	// Players are told the parameter sets before they ask for pictures.
-	picture, err := p.draw(s)
-	if err != nil {
-		return err
-	}
-	au, err := p.encoder.Encode(picture.I420(), true)
-	if err != nil {
-		return err
-	}
-	sps, pps := au.ParameterSets()
-	return d.rtsp.SetFormat(sps, pps, picture.Width, picture.Height)
+	return err
 }
 
 // defaultFPS is assumed of sources that do not know their rate.
@@ -206,10 +197,18 @@ func (p *presenter) encode(s *shot) error {
 		}
 		d.written.video.Add(1)
 	}
-	if d.rtsp != nil {
-		if err := d.rtsp.Write(au, s.frame.Captured); err != nil {
-			return fmt.Errorf("stream frame %d: %w", s.frame.Seq, err)
+	if d.rtsp == nil {
+		return nil
+	}
+	if !p.announced {
+		p.announced = true
+		sps, pps := au.ParameterSets()
+		if err := d.rtsp.SetFormat(sps, pps, picture.Width, picture.Height); err != nil {
+			return err
 		}
+	}
+	if err := d.rtsp.Write(au, s.frame.Captured); err != nil {
+		return fmt.Errorf("stream frame %d: %w", s.frame.Seq, err)
 	}
 	return nil
 }
