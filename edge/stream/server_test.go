@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -387,38 +386,29 @@ func TestSetFormat(t *testing.T) {
 // The RTSP library panics when two SETUPs of one session meet different streams.
 func TestNewSizeBetweenTwoSetups(t *testing.T) {
 	s, _ := serve(t, ServerOptions{})
-	type format struct {
-		sps, pps []byte
-		width    int
+	mustFormat(t, s, smallOptions())
+	d := dial(t, s)
+	if status := d.ask("SETUP", "/trackID=0", overTCP); status != 200 {
+		t.Fatalf("SETUP: status %d", status)
 	}
-	var formats []format
-	o := smallOptions()
-	for _, width := range []int{160, o.Width} {
-		o.Width = width
-		e, p := mustFormat(t, s, o)
-		au, err := e.Encode(p.next(), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sps, pps := au.ParameterSets()
-		formats = append(formats, format{sps, pps, width})
+	// What SetFormat does, stopped between the new track and the end of the old one.
+	s.mu.Lock()
+	old := s.track
+	next, err := newTrack(old.format.SPS, old.format.PPS, old.width, old.height)
+	if err == nil {
+		err = next.open(s.rtsp)
 	}
-	for range 100 {
-		d := dial(t, s)
-		if status := d.ask("SETUP", "/trackID=0", overTCP); status != 200 {
-			t.Fatalf("SETUP: status %d", status)
-		}
-		var change sync.WaitGroup
-		change.Go(func() {
-			for _, f := range formats { // away and back
-				if err := s.SetFormat(f.sps, f.pps, f.width, o.Height); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		d.send("SETUP", "/trackID=0", "Transport: RTP/AVP/TCP;unicast;interleaved=2-3")
-		io.Copy(io.Discard, d.conn) // whatever the answer, the session ends
-		change.Wait()
+	s.track = next
+	s.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := d.ask("SETUP", "/trackID=0", "Transport: RTP/AVP/TCP;unicast;interleaved=2-3"); status != 503 {
+		t.Errorf("SETUP after the size changed: status %d, want 503", status)
+	}
+	old.close()
+	if status := dial(t, s).ask("SETUP", "/trackID=0", overTCP); status != 200 {
+		t.Errorf("SETUP of a new session: status %d, want 200", status)
 	}
 }
 
