@@ -1,8 +1,8 @@
 'use strict';
 
 const POLL_MS = 1000;      // between two looks at the status
-const TIMEOUT_MS = 3000;   // for one look
-const GAP_MS = 6000;       // without contact, the server may have dropped the preview
+const TIMEOUT_MS = 5000;   // for one look: a busy small machine may take seconds
+const GAP_MS = 8000;       // without contact, the server may have dropped the preview
 const RETRY_MS = 2000;     // after the preview failed
 const STALE_SECONDS = 3;   // a camera that is up but silent
 
