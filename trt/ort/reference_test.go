@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,32 +213,28 @@ func TestReferenceRunAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Freed memory comes back to the system late and in part, so single readings jump by a
+// hundred MiB; an engine that is never freed raises all of them, by over 50 MiB each.
 func TestReopeningKeepsMemoryFlat(t *testing.T) {
-	f := clipFrames(t, 1)[0]
+	runtime.LockOSThread() // malloc keeps an arena per thread
+	defer runtime.UnlockOSThread()
 	path := shared(t, "models/camvid_mobilenetv2_isw_reference.onnx")
-	cycle := func() {
-		e, err := ort.Open(path, ort.Options{Library: library(t)})
+	const cycles = 10
+	var resident [cycles]int
+	for i := range cycles {
+		e, err := ort.Open(path, ort.Options{Library: library(t), Threads: 1})
 		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := e.Run(f); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
+		resident[i] = residentMiB(t)
 	}
-	cycle()
-	cycle()
-	first := residentMiB(t)
-	for range 5 {
-		cycle()
-	}
-	last := residentMiB(t)
-	t.Logf("resident memory %d MiB, after five more engines %d MiB", first, last)
-	// One engine that is not freed is more than its 27 MB of weights, twice that in float32.
-	if last > first+50 {
-		t.Errorf("resident memory grew from %d to %d MiB", first, last)
+	t.Logf("resident memory in MiB: %v", resident)
+	first, last := slices.Min(resident[:3]), slices.Min(resident[cycles-3:])
+	if last > first+150 {
+		t.Errorf("resident memory grew from %d to %d MiB in %d engines", first, last, cycles-3)
 	}
 }
 

@@ -62,7 +62,7 @@ func sessionOptions(threads int) (*onnxruntime_go.SessionOptions, error) {
 		o.SetLogSeverityLevel(onnxruntime_go.LoggingLevelFatal),
 		// Spinning workers steal the cores that decode, draw and encode.
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
-		// Denormals in float convolutions cost a hundred times a normal number.
+		// Denormal numbers are slow on most CPUs and far below what a mask depends on.
 		o.AddSessionConfigEntry("session.set_denormal_as_zero", "1"),
 	)
 	if err != nil {
