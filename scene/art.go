@@ -5,9 +5,10 @@ import "math"
 // art is everything that is painted once, when the scene is made.
 type art struct {
 	asphalt, paving, lawn, paint pyramid
-	clouds                       []uint8 // 256×256, 0..31
-	tiles                        []uint8 // facade tiles of 64×64 texels
-	glow, beam, blob, speckle    [4096]uint8
+	clouds                       []uint8     // 256×256, 0..31
+	tiles                        []uint8     // facade tiles of 64×64 texels
+	glow, pool, beam             [4096]uint8 // what is added to light
+	blob, speckle                [4096]uint8 // what is taken off it
 	even                         [4096]uint8
 	trees                        [numTrees]sprite
 	people                       [numPeople][2][gaitSteps]sprite // from the front, from the side
@@ -187,6 +188,7 @@ func (a *art) lightTextures(r *rng) {
 			d := math.Sqrt(dx*dx + dy*dy)
 			fall := max(1-d, 0)
 			a.glow[i] = uint8(255 * fall * fall * (1 - 0.5*fall))
+			a.pool[i] = uint8(235 * smooth(fall) / (1 + 5*d*d))
 			// v runs away from the car, u across the beam.
 			along := float64(y) / 63
 			width := 0.22 + 0.75*along

@@ -35,6 +35,7 @@ type thing struct {
 	height  float64
 	phase   int // of the gait
 	braking bool
+	before  float64 // how far back it must move in the drawing order to come after the facade behind it
 	seed    uint64
 }
 
@@ -128,6 +129,21 @@ func (s *Scene) layOut(b *block, i int) {
 		r := seeded(st.seed, seedCrossing, i)
 		r.next()
 		s.layJunction(b, &r)
+	}
+	b.orderThings()
+}
+
+// orderThings notes which facade each thing stands before. Buildings are sorted by their
+// near end, so whatever stands before the facade further along must come right after it.
+func (b *block) orderThings() {
+	for i := range b.things[:b.nt] {
+		t := &b.things[i]
+		for j := range b.buildings[:b.nb] {
+			h := &b.buildings[j]
+			if h.side*t.x > 0 && h.side*t.x <= h.front && t.z >= h.z0 && t.z <= h.z1 {
+				t.before = t.z - h.z0 + 0.01
+			}
+		}
 	}
 }
 

@@ -103,6 +103,9 @@ func (s *Scene) paintFacade(b *building, r *rng) {
 // only low bits free for it.
 const litPane = uint64(256+112) << lightShift
 
+// roofDepth is how far behind the facade a deep building has its ridge, in metres.
+const roofDepth = 6.0
+
 // drawBuilding draws the two or three sides that the camera can see.
 func (s *Scene) drawBuilding(b *building) {
 	x := b.side * b.front
@@ -117,13 +120,18 @@ func (s *Scene) drawBuilding(b *building) {
 			nz: -1, daylight: s.look.facing(0, -1), f: f,
 		}
 		s.drawWall(&w)
-		if b.gable > 0 && b.depth < 30 {
-			mid := (x + back) / 2
-			s.drawFlat([]vec{{x, high, b.z0}, {back, high, b.z0}, {mid, high + b.gable, b.z0}}, b.corner.scale(0.9), s.look.facing(0, -1), ClassBuilding)
+		if b.gable > 0 {
+			// A deep building's roof falls again out of sight; the wall goes up to the ridge.
+			end, over := (x+back)/2, 0.0
+			if b.depth > 30 {
+				end, over = x+b.side*roofDepth, b.gable
+			}
+			s.drawFlat([]vec{{x, high, b.z0}, {end, high + b.gable, b.z0}, {back, high + over, b.z0}, {back, high, b.z0}},
+				b.corner.scale(0.9), s.look.facing(0, -1), ClassBuilding)
 		}
 	}
 	if b.gable > 0 {
-		ridge := b.side * (b.front + min(b.depth/2, 6))
+		ridge := b.side * (b.front + min(b.depth/2, roofDepth))
 		s.drawFlat([]vec{{x - b.side*0.3, high - 0.15, b.z0 - 0.2}, {x - b.side*0.3, high - 0.15, b.z1 + 0.2}, {ridge, high + b.gable, b.z1 + 0.2}, {ridge, high + b.gable, b.z0 - 0.2}},
 			b.roof, s.look.facing(-b.side*0.8, 0)+s.look.base/4, ClassBuilding)
 	}

@@ -6,11 +6,28 @@ import (
 	"slices"
 )
 
-// item is one thing to draw, with its distance along the street for sorting.
+// item is one thing to draw. What stands beyond the plot boundaries (outer) is drawn
+// before what stands between them, which it can never hide; each group is sorted by key,
+// then by distance.
 type item struct {
-	ahead float64
-	thing thing
-	house *building
+	outer      bool
+	key, ahead float64 // metres along the street
+	thing      thing
+	house      *building
+}
+
+// order puts first what must be drawn first.
+func order(a, b item) int {
+	if a.outer != b.outer {
+		if a.outer {
+			return -1
+		}
+		return 1
+	}
+	if c := cmp.Compare(b.key, a.key); c != 0 {
+		return c
+	}
+	return cmp.Compare(b.ahead, a.ahead)
 }
 
 // bulb is a light that shines into the lens at night.
@@ -31,7 +48,7 @@ func (s *Scene) collect() {
 		for j := range b.buildings[:b.nb] {
 			h := &b.buildings[j]
 			if h.z1 > z && h.z0 < z+farClip {
-				s.push(item{ahead: h.z0 - z, house: h})
+				s.push(item{outer: true, key: h.z0 - z, ahead: h.z0 - z, house: h})
 			}
 		}
 		for j := range b.things[:b.nt] {
@@ -43,7 +60,7 @@ func (s *Scene) collect() {
 	}
 	s.traffic()
 	s.walkers()
-	slices.SortFunc(s.items, func(a, b item) int { return cmp.Compare(b.ahead, a.ahead) })
+	slices.SortFunc(s.items, order)
 }
 
 // push adds an item unless the list, which never grows, is full.
@@ -68,7 +85,12 @@ func (s *Scene) consider(t *thing) {
 	if ahead > reach || max(end, ahead+3) < 0 {
 		return
 	}
-	s.push(item{ahead: ahead, thing: *t})
+	it := item{ahead: ahead, key: ahead, thing: *t}
+	if math.Abs(t.x) >= s.street.line {
+		it.outer = true
+		it.key -= t.before
+	}
+	s.push(it)
 }
 
 // stream is a file of travellers that all move at one pace, one per slot at most.

@@ -200,8 +200,8 @@ func drawGroundFloor(r *rng, at func(kind int) tile) {
 		t.box(4, 8, 60, 46, glass)
 		t.box(40, 0, 42, 46, trim)
 		t.box(44, 4, 58, 44, glass)
-		for i := range 20 {
-			t.box(8+i, 10+i, 13+i, 11+i, glassMid)
+		for j := 0; glass == shopGlass && j < 20; j++ {
+			t.box(8+j, 10+j, 13+j, 11+j, glassMid)
 		}
 		t.box(0, 48, 64, 60, shopBoard)
 		for x := 10; x < 54; x += 6 { // what could be letters
@@ -280,8 +280,8 @@ func (s *Scene) wallColumns(w *wall, a, b vec, u0, u1 float64, x0, x1 int) {
 		u := (float64(u0*ia) + float64(t*(float64(u1*ib)-float64(u0*ia)))) * z
 		k := z / v.f * w.perMetre * 65536
 		s.colU[x] = int32(math.Floor(u))
-		s.colK[x] = int(k)
-		s.colC[x] = int(top + float64(k*(v.horizon-0.5)))
+		s.colK[x] = int64(k)
+		s.colC[x] = int64(top + float64(k*(v.horizon-0.5)))
 		if (x-x0)%stripe == 0 {
 			wx := v.x + (float64(x)+0.5-v.cx)*z/v.f
 			light = lightBits(s.receives(wx, 2, v.z+z, w.daylight))

@@ -104,13 +104,19 @@ func (s *Scene) drawLamp(t *thing) {
 	arm := s.street.lampArm
 	head := t.x + inward*arm
 	s.drawPlate(t.x, head, t.height-0.08, t.height+0.04, t.z, grey, ClassPole, 0)
+	cover, emit := s.look.whiten(grey.scale(0.8), 0.6), 0.0
 	if s.look.lamps {
-		warm := rgb{255, 214, 150}
-		s.drawPlate(head-0.3, head+0.3, t.height-0.18, t.height+0.02, t.z, warm, ClassPole, 1.6)
-		s.bulbs = append(s.bulbs, bulb{vec{head, t.height - 0.1, t.z}, rgb{255, 190, 110}, 1.6})
-		return
+		cover, emit = rgb{255, 214, 150}, 1.6
+		s.shine(bulb{vec{head, t.height - 0.06, t.z}, rgb{255, 190, 110}, 1.6})
 	}
-	s.drawPlate(head-0.3, head+0.3, t.height-0.14, t.height+0.06, t.z, s.look.whiten(grey.scale(0.8), 0.6), ClassPole, 0)
+	s.drawPlate(head-0.3, head+0.3, t.height-0.16, t.height+0.04, t.z, cover, ClassPole, emit)
+}
+
+// shine notes a light for the glow around it.
+func (s *Scene) shine(b bulb) {
+	if len(s.bulbs) < cap(s.bulbs) {
+		s.bulbs = append(s.bulbs, b)
+	}
 }
 
 // drawPlate draws an upright rectangle across the street; emit above 0 makes it shine.
@@ -200,7 +206,7 @@ func (s *Scene) drawSignal(t *thing) {
 		if i == on {
 			px = c.pack() | or&^lightMask | emission(1.1)
 			if s.look.lamps {
-				s.bulbs = append(s.bulbs, bulb{at, c, 0.5})
+				s.shine(bulb{at, c, 0.5})
 			}
 		}
 		s.drawDisc(at, 0.13, 8, 0, px)

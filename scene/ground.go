@@ -10,8 +10,8 @@ type material struct {
 
 // groundArt holds the materials of one street in one style.
 type groundArt struct {
-	road, pavement, lawn, kerb, white, yellow, cycle, patch, cover material
-	cycleTinted                                                    bool
+	road, pavement, lawn, kerb, white, yellow, cycle, patch, cover, drift material
+	cycleTinted                                                           bool
 }
 
 func (s *Scene) newGroundArt() groundArt {
@@ -30,6 +30,7 @@ func (s *Scene) newGroundArt() groundArt {
 	g.patch = l.material(&a.asphalt, road.scale(r.in(0.7, 0.85)), 0.02, 0.5, 0.3, ClassRoad)
 	g.cover = l.material(&a.asphalt, rgb{70, 66, 62}, 0.03, 0.3, 0.2, ClassRoad)
 	g.cycle = l.material(&a.asphalt, road.mix(tint, 0.7), 0.02, 0.55, 0.25, ClassRoad)
+	g.drift = l.material(&a.asphalt, road.scale(1.05), 0.02, 0.74, 0.3, ClassRoad)
 	g.white = l.material(&a.paint, rgb{222, 222, 216}, 0.024, 0.35, 0.08, ClassRoad)
 	g.yellow = l.material(&a.paint, rgb{224, 180, 60}, 0.024, 0.35, 0.08, ClassRoad)
 	g.pavement = l.material(&a.paving, slab, 0.02, 0.85, 0.25, ClassPavement)
@@ -100,10 +101,28 @@ func (s *Scene) drawGround() {
 			s.layRect(&s.ground.cycle, 0, side*inner, side*(inner+st.cycleLane), z-8, z+farClip)
 		}
 	}
+	if s.look.snow > 0 {
+		s.layDrifts()
+	}
 	for i := st.blockAt(z + farClip); i >= st.blockAt(z-8); i-- {
 		b := s.blockOf(i)
 		s.layBlock(b)
 		s.markBlock(b)
+	}
+}
+
+// layDrifts leaves snow where no wheels run: at the kerb and between the tracks.
+func (s *Scene) layDrifts() {
+	st, z := &s.street, s.view.z
+	for side := -1.0; side <= 1; side += 2 {
+		s.layRect(&s.ground.drift, 0, side*(st.half-0.7), side*st.half, z-8, z+farClip)
+		s.layRect(&s.ground.drift, 0, side*(st.half-0.9), side*(st.half-0.8), z-8, z+farClip)
+		for i := range st.lanes {
+			x := side * float64(st.laneWidth*(float64(i)+0.5))
+			s.layRect(&s.ground.drift, 0, x-0.4, x+0.4, z-8, z+farClip)
+			edge := side * float64(st.laneWidth*float64(i+1))
+			s.layRect(&s.ground.drift, 0, edge-0.4, edge+0.4, z-8, z+farClip)
+		}
 	}
 }
 

@@ -77,14 +77,14 @@ var looks = [numStyles]look{
 		faceLeft: 1.1, faceRight: 1.1, faceNear: 0.8,
 		skyTop: rgb{62, 74, 118}, skyHorizon: rgb{236, 150, 92}, cloud: rgb{190, 112, 104}, cover: 0.5,
 		haze: rgb{168, 112, 90}, hazeDensity: 0.0034, lit: 0.95,
-		gain: 0.92, contrast: 1.08, colour: 1, noise: 6, vignette: 0.22,
+		gain: 1.06, contrast: 1.06, colour: 1, noise: 4, vignette: 0.22,
 	},
 	Night: {
-		ambient: rgb{0.075, 0.085, 0.125}, direct: rgb{0.98, 0.76, 0.46}, base: 8, lamps: true, lampLight: 1,
+		ambient: rgb{0.085, 0.095, 0.135}, direct: rgb{1.0, 0.80, 0.50}, base: 8, lamps: true, lampLight: 1,
 		faceLeft: 1, faceRight: 1, faceNear: 1,
 		skyTop: rgb{8, 10, 20}, skyHorizon: rgb{38, 34, 40}, cloud: rgb{34, 32, 38}, cover: 0.4,
 		haze: rgb{26, 24, 30}, hazeDensity: 0.004, lit: 1.0,
-		gain: 1, contrast: 1.02, lift: 2, colour: 0.95, noise: 10, vignette: 0.25,
+		gain: 1.5, contrast: 1.02, lift: 2, colour: 1, noise: 4, vignette: 0.25,
 	},
 	Fog: {
 		ambient: rgb{0.70, 0.71, 0.73}, direct: rgb{0.22, 0.22, 0.21}, base: 200,
@@ -94,18 +94,18 @@ var looks = [numStyles]look{
 		gain: 0.94, contrast: 1, colour: 0.85, noise: 4, vignette: 0.12,
 	},
 	Rain: {
-		ambient: rgb{0.44, 0.46, 0.50}, direct: rgb{0.20, 0.20, 0.20}, base: 200,
+		ambient: rgb{0.50, 0.52, 0.56}, direct: rgb{0.24, 0.24, 0.24}, base: 200,
 		faceLeft: 0.8, faceRight: 0.8, faceNear: 0.7,
 		skyTop: rgb{112, 119, 130}, skyHorizon: rgb{162, 167, 174}, cloud: rgb{98, 104, 114}, cover: 0.8,
 		haze: rgb{146, 152, 160}, hazeDensity: 0.0075, hazeSky: 0.15, wet: 1,
-		gain: 0.92, contrast: 1.02, colour: 0.82, noise: 5, vignette: 0.16, streaks: 340,
+		gain: 1.08, contrast: 1.02, colour: 0.82, noise: 5, vignette: 0.16, streaks: 340,
 	},
 	Snow: {
 		ambient: rgb{0.66, 0.69, 0.75}, direct: rgb{0.24, 0.24, 0.24}, base: 210,
 		faceLeft: 0.8, faceRight: 0.8, faceNear: 0.75,
 		skyTop: rgb{184, 190, 200}, skyHorizon: rgb{208, 212, 218}, cloud: rgb{176, 182, 192}, cover: 0.7,
 		haze: rgb{206, 210, 217}, hazeDensity: 0.0085, hazeSky: 0.3, snow: 1,
-		gain: 0.97, contrast: 1, colour: 0.9, noise: 4, vignette: 0.12, flakes: 420,
+		gain: 1.08, contrast: 1.04, colour: 0.9, noise: 4, vignette: 0.12, flakes: 900,
 	},
 }
 
@@ -138,7 +138,7 @@ func (s *Scene) receives(x, y, z float64, daylight int) int {
 	}
 	ahead := z - s.view.z
 	side := x - s.view.x
-	glow := 110 * s.street.lampWave(x, z) * math.Max(0.25, 1-y/9)
+	glow := 165 * s.street.lampWave(x, z) * math.Max(0.25, 1-y/9)
 	if ahead > 1 {
 		glow += 130 * math.Exp(-ahead/22) * math.Exp(-side*side/(4+ahead*ahead*0.02)) * math.Max(0, 1-y/4)
 	}

@@ -38,7 +38,7 @@ type raster struct {
 	lo, hi []int32 // first pixel and one past the last, per row
 	// Per-column tables of the wall in hand.
 	colU       []int32
-	colC, colK []int
+	colC, colK []int64
 	colBits    []uint64
 	colLOD     []int32
 }
@@ -47,7 +47,7 @@ func newRaster(w, h int) raster {
 	return raster{
 		w: w, h: h, pix: make([]uint64, w*h),
 		lo: make([]int32, h), hi: make([]int32, h),
-		colU: make([]int32, w), colC: make([]int, w), colK: make([]int, w),
+		colU: make([]int32, w), colC: make([]int64, w), colK: make([]int64, w),
 		colBits: make([]uint64, w), colLOD: make([]int32, w),
 	}
 }
@@ -135,12 +135,15 @@ func (r *raster) fillTexels(y int, g groundRow, texels []uint8, bits uint, pal *
 	}
 }
 
-// brighten adds a 64×64 texture to the direct light of the span of row y.
+// brighten adds a 64×64 texture to the direct light of the span of row y. Texture
+// coordinates are dithered by half a texel, in place of interpolation.
 func (r *raster) brighten(y int, g groundRow, texels *[4096]uint8) {
 	span := r.pix[y*r.w+int(r.lo[y]) : y*r.w+int(r.hi[y])]
-	u, v := g.u, g.v
+	u, v := g.u-1<<15, g.v-1<<15
+	dither := u ^ v
 	for i, p := range span {
-		add := uint64(texels[v>>16&63<<6|u>>16&63])
+		dither = dither*1664525 + 1013904223
+		add := uint64(texels[(v+dither&0xffff)>>16&63<<6|(u+dither>>16)>>16&63])
 		light := min(p>>lightShift+add, 255)
 		span[i] = p&^lightMask | light<<lightShift
 		u += g.du
@@ -151,9 +154,11 @@ func (r *raster) brighten(y int, g groundRow, texels *[4096]uint8) {
 // darken takes a 64×64 texture's share, in 1/256, off the direct light of the span of row y.
 func (r *raster) darken(y int, g groundRow, texels *[4096]uint8) {
 	span := r.pix[y*r.w+int(r.lo[y]) : y*r.w+int(r.hi[y])]
-	u, v := g.u, g.v
+	u, v := g.u-1<<15, g.v-1<<15
+	dither := u ^ v
 	for i, p := range span {
-		keep := 256 - uint64(texels[v>>16&63<<6|u>>16&63])
+		dither = dither*1664525 + 1013904223
+		keep := 256 - uint64(texels[(v+dither&0xffff)>>16&63<<6|(u+dither>>16)>>16&63])
 		light := p >> lightShift * keep >> 8
 		span[i] = p&^lightMask | light<<lightShift
 		u += g.du
@@ -178,7 +183,7 @@ func (r *raster) fillWall(y0, y1 int, f *facade, tiles []uint8) {
 		cu, cc, ck, cb, cl = cu[:len(span)], cc[:len(span)], ck[:len(span)], cb[:len(span)], cl[:len(span)]
 		for i := range span {
 			u := uint32(cu[i])
-			v := uint32(max((cc[i]-y*ck[i])>>16, 0))
+			v := uint32(max((cc[i]-int64(y)*ck[i])>>16, 0))
 			tile := min(v>>6, 1)<<4 | (u>>6*0x9e3779b1^(v>>6)*0x85ebca6b^seed)*0xc2b2ae35>>28
 			t := tiles[uint32(f.kinds[tile])<<12|v&63<<6|u&63]
 			if t != clear {

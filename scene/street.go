@@ -124,3 +124,8 @@ func (st *street) laneX(dir float64, i int) float64 {
 
 // blockAt is the block that holds z.
 func (st *street) blockAt(z float64) int { return int(math.Floor(z / st.blockLen)) }
+
+// onLanes says whether x lies on a lane for moving traffic.
+func (st *street) onLanes(x float64) bool {
+	return math.Abs(x) < float64(float64(st.lanes)*st.laneWidth)
+}

@@ -13,6 +13,10 @@ type body struct {
 	glazed                                   float64 // share of the cabin's sides, from the front, that is glass
 }
 
+// nose is the height of the bonnet's front edge, boot the drop of the tail's.
+func (b *body) nose() float64 { return b.belt - min((1-b.frontBelt)*b.length*0.16, 0.24) }
+func (b *body) boot() float64 { return min(b.rearBelt*b.length*0.1, 0.08) }
+
 const numCars = 7
 
 var bodies = [numCars]body{
@@ -38,7 +42,6 @@ var carColours = []rgb{
 type carFrame struct {
 	s      *Scene
 	x, z   float64
-	y      float64
 	rx, rz float64 // the vehicle's right in the world
 	fx, fz float64 // the vehicle's ahead in the world
 	eye    vec     // the camera in the vehicle's coordinates
@@ -60,7 +63,7 @@ func (s *Scene) carFrame(t *thing) carFrame {
 
 func (c *carFrame) camera(p vec) vec {
 	return c.s.view.toCamera(vec{
-		c.x + float64(p.x*c.rx) + float64(p.z*c.fx), c.y + p.y, c.z + float64(p.x*c.rz) + float64(p.z*c.fz),
+		c.x + float64(p.x*c.rx) + float64(p.z*c.fx), p.y, c.z + float64(p.x*c.rz) + float64(p.z*c.fz),
 	})
 }
 
@@ -101,9 +104,6 @@ func (s *Scene) drawCar(t *thing) {
 	}
 	col := carColours[r.intn(len(carColours))].scale(r.in(0.85, 1.1))
 	c := s.carFrame(t)
-	if t.heading == 0 && math.Abs(t.x) > s.street.half {
-		c.y = 0
-	}
 	c.underside(&b)
 	c.wheels(&b)
 	c.lower(&b, col)
@@ -135,11 +135,13 @@ func (c *carFrame) lower(b *body, col rgb) {
 	h, w := b.length/2, b.width/2
 	const sill = 0.24
 	l := &c.s.look
+	rear, bonnet := b.rearBelt*b.length-h, b.frontBelt*b.length-h
 	if math.Abs(c.eye.x) > w {
 		dir := math.Copysign(1, c.eye.x)
-		c.side(col, dir, dir*w, -h, h, sill, b.belt)
-		c.side(col.scale(0.55), dir, dir*w, -h, h, sill, sill+0.12)
-		c.side(col.scale(1.15), dir, dir*w, -h, h, b.belt-0.12, b.belt-0.07)
+		x := dir * w
+		c.face(col, dir, 0, 0.1, 0, vec{x, sill, -h}, vec{x, b.belt - b.boot(), -h}, vec{x, b.belt, rear}, vec{x, b.belt, bonnet}, vec{x, b.nose(), h}, vec{x, sill, h})
+		c.side(col.scale(0.55), dir, x, -h, h, sill, sill+0.12)
+		c.side(col.scale(1.2), dir, x, -h+0.1, bonnet, b.belt-0.16, b.belt-0.12)
 		if b.roof < 2.5 {
 			for _, z := range [3]float64{-0.16, 0.04, 0.25} { // the gaps of the doors
 				c.side(col.scale(0.55), dir, dir*w, z*b.length, z*b.length+0.03, sill, b.belt)
@@ -148,12 +150,18 @@ func (c *carFrame) lower(b *body, col rgb) {
 		c.arches(b, dir)
 	}
 	if math.Abs(c.eye.z) > h {
-		dir := math.Copysign(1, c.eye.z)
-		c.quad(col.scale(0.95), dir, dir*h, -w, w, sill, b.belt, 0)
+		dir, high := math.Copysign(1, c.eye.z), b.belt-b.boot()
+		if dir > 0 {
+			high = b.nose()
+		}
+		c.quad(col.scale(0.95), dir, dir*h, -w, w, sill, high, 0)
+	}
+	top := l.whiten(col.mix(l.skyHorizon, 0.15).scale(1.05), 0.75)
+	if c.eye.y > b.belt || c.eye.z > h {
+		c.face(top, 0, 0.3, 0.9, 0, vec{-w, b.belt, bonnet}, vec{-w, b.nose(), h}, vec{w, b.nose(), h}, vec{w, b.belt, bonnet})
 	}
 	if c.eye.y > b.belt {
-		top := l.whiten(col.mix(l.skyHorizon, 0.15), 0.75)
-		c.face(top, 0, 0, 1, 0, vec{-w, b.belt, -h}, vec{-w, b.belt, h}, vec{w, b.belt, h}, vec{w, b.belt, -h})
+		c.face(top, 0, -0.3, 0.9, 0, vec{-w, b.belt - b.boot(), -h}, vec{-w, b.belt, rear}, vec{w, b.belt, rear}, vec{w, b.belt - b.boot(), -h})
 	}
 }
 
@@ -198,7 +206,7 @@ func (c *carFrame) cabin(b *body, col rgb) {
 	if !l.lamps {
 		glass = glass.mix(l.skyHorizon, 0.16)
 	}
-	shell := l.whiten(col.scale(0.97), 0.25)
+	shell := l.whiten(col.scale(0.97), 0.08)
 	if c.eye.y > b.roof {
 		c.face(l.whiten(col, 0.8), 0, 0, 1, 0, vec{-tw, b.roof, rr}, vec{-tw, b.roof, fr}, vec{tw, b.roof, fr}, vec{tw, b.roof, rr})
 	}
@@ -241,7 +249,7 @@ func (c *carFrame) rear(b *body, t *thing, r *rng) {
 	c.quad(rgb{40, 40, 44}, -1, -h, -w, w, 0.26, 0.42, 0)
 	c.quad(rgb{226, 222, 190}, -1, -h, -0.26, 0.26, b.belt-0.34, b.belt-0.23, 0)
 	col, emit := rgb{170, 22, 24}, 0.0
-	driving := t.heading != 0 && math.Abs(t.x) < float64(c.s.street.lanes)*c.s.street.laneWidth
+	driving := t.heading != 0 && c.s.street.onLanes(t.x)
 	if driving && (c.s.look.lamps || c.s.look.hazeDensity > 0.005) {
 		col, emit = rgb{220, 24, 22}, 0.9
 	}
@@ -259,27 +267,25 @@ func (c *carFrame) rear(b *body, t *thing, r *rng) {
 
 // front paints lamps, grille and plate.
 func (c *carFrame) front(b *body, t *thing, r *rng) {
-	h, w := b.length/2+0.01, b.width/2
-	c.quad(rgb{34, 34, 38}, 1, h, -w*0.6, w*0.6, b.belt-0.42, b.belt-0.26, 0)
+	h, w, nose := b.length/2+0.01, b.width/2, b.nose()
+	c.quad(rgb{34, 34, 38}, 1, h, -w*0.6, w*0.6, nose-0.3, nose-0.12, 0)
 	c.quad(rgb{46, 46, 50}, 1, h, -w, w, 0.26, 0.40, 0)
 	c.quad(rgb{230, 230, 226}, 1, h, -0.26, 0.26, 0.42, 0.53, 0)
 	col, emit := rgb{214, 218, 222}, 0.0
-	driving := t.heading != 0 && math.Abs(t.x) < float64(c.s.street.lanes)*c.s.street.laneWidth
+	driving := t.heading != 0 && c.s.street.onLanes(t.x)
 	if driving && (c.s.look.lamps || c.s.look.hazeDensity > 0.005) {
 		col, emit = rgb{255, 250, 230}, 1.7
 	}
 	lampW := r.in(0.25, 0.42)
 	for x := -1.0; x <= 1; x += 2 {
-		c.quad(col, 1, h, x*(w-0.08), x*(w-0.08-lampW), b.belt-0.3, b.belt-0.14, emit)
+		c.quad(col, 1, h, x*(w-0.08), x*(w-0.08-lampW), nose-0.22, nose-0.06, emit)
 		if emit > 0 && c.s.look.lamps {
-			c.glowAt(vec{x * (w - 0.25), b.belt - 0.22, h}, rgb{255, 244, 214}, 1.3)
+			c.glowAt(vec{x * (w - 0.25), nose - 0.14, h}, rgb{255, 244, 214}, 1.3)
 		}
 	}
 }
 
 func (c *carFrame) glowAt(p vec, col rgb, radius float64) {
-	at := vec{c.x + p.x*c.rx + p.z*c.fx, c.y + p.y, c.z + p.x*c.rz + p.z*c.fz}
-	if len(c.s.bulbs) < cap(c.s.bulbs) {
-		c.s.bulbs = append(c.s.bulbs, bulb{at, col, radius})
-	}
+	at := vec{c.x + p.x*c.rx + p.z*c.fx, p.y, c.z + p.x*c.rz + p.z*c.fz}
+	c.s.shine(bulb{at, col, radius})
 }

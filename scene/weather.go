@@ -23,9 +23,10 @@ func (s *Scene) precipitate(n int, bgr []byte) {
 // reflect mirrors the picture above the horizon in the wet road.
 func (s *Scene) reflect(bgr []byte) {
 	h := int(s.view.horizon)
+	dry := int(s.ground.road.pal[16] & 0xff)
 	for y := max(h+1, 1); y < s.h; y++ {
 		// Seen ever more steeply, the road mirrors less.
-		share := int(150 / (1 + 3.2*float64(y-h)/float64(s.h)*4))
+		share := int(200 / (1 + 5*float64(y-h)/float64(s.h)))
 		mirror := min(max(h-(y-h), 0), s.h-1)
 		row := s.pix[y*s.w : (y+1)*s.w]
 		out := bgr[y*s.w*3 : (y+1)*s.w*3]
@@ -35,7 +36,7 @@ func (s *Scene) reflect(bgr []byte) {
 				continue
 			}
 			// Rough places, which are brighter in the texture, mirror less.
-			k := share - int(p&0xff)
+			k := share - 4*max(int(p&0xff)-dry+8, 0)
 			if k <= 0 {
 				continue
 			}
