@@ -3,9 +3,12 @@ package trt_test
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/trt"
@@ -102,6 +105,18 @@ func TestReadCardSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestReadCardRefusesWeightsElsewhere(t *testing.T) {
+	// One initialiser more, whose field data_location says EXTERNAL.
+	initializer := protowire.AppendVarint(protowire.AppendTag(nil, 14, protowire.VarintType), 1)
+	graph := protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), initializer)
+	model := protowire.AppendTag(trttest.Model(trttest.Options{}), 7, protowire.BytesType)
+	_, err := trt.ReadCard(protowire.AppendBytes(model, graph))
+	want := broken + "its weights are in other files; save it as a single file"
+	if !errors.Is(err, trt.ErrContract) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestReadCardRefusesWhatIsNoModel(t *testing.T) {
 	random := make([]byte, 4096)
 	source := rand.NewChaCha8([32]byte{1})
@@ -141,5 +156,26 @@ func TestReadCardRefusesEveryPrefix(t *testing.T) {
 		if strings.Contains(err.Error(), "\n") {
 			t.Fatalf("first %d bytes: error has several lines: %q", n, err)
 		}
+	}
+}
+
+// The example of the documentation is a card that is accepted.
+func TestDocumentedCard(t *testing.T) {
+	text, err := os.ReadFile("../docs/model-file.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```json\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("docs/model-file.md holds no example")
+	}
+	o := trttest.Options{Classes: 3, InputWidth: 480, InputHeight: 360, CardText: example}
+	card, err := trt.ReadCard(trttest.Model(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if card.Training == "" || card.Accuracy["camvid/day_val"].MIoU != 64.6 || card.Classes[2].Color != [3]uint8{64, 64, 0} {
+		t.Errorf("card = %+v, want all of the example in it", card)
 	}
 }
