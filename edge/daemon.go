@@ -70,7 +70,6 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		o:       o,
 		uri:     uri,
-		metrics: metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision, Backend: desc.Backend}, names),
 		frames:  camera.NewSlot[*camera.Frame](),
 		shots:   camera.NewSlot[*shot](),
 		pool:    newShotPool(desc.MaskWidth*desc.MaskHeight, len(names)),
@@ -80,6 +79,7 @@ func New(o Options) (*Daemon, error) {
 	if s := o.Config.Stream; s.RTSP != "" {
 		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, Path: "/" + s.Path, RTPPort: s.RTPPort, Log: o.Log})
 	}
+	d.metrics = metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision, Backend: desc.Backend}, names, d.streamStats)
 	if h := o.Config.HTTP; h.Address != "" {
 		d.web = web.NewServer(web.Options{
 			Address:    h.Address,

@@ -91,6 +91,14 @@ func (d *Daemon) streamStatus() web.StreamStatus {
 	}
 }
 
+// streamStats feeds the metrics.
+func (d *Daemon) streamStats() (clients int, sentBytes uint64) {
+	if d.rtsp == nil {
+		return 0, 0
+	}
+	return d.rtsp.Viewers(), d.rtsp.Stats().BytesSent
+}
+
 // ready says whether fresh frames go through the network.
 func (d *Daemon) ready() error {
 	age, ok := d.camera.frameAge()

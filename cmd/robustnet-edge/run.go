@@ -86,7 +86,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 				return err
 			}
 			log := newLogger(loaded.Config.Log, stderr)
-			return runDaemon(cmd.Context(), loaded.Config, log, stdout)
+			return runDaemon(cmd.Context(), loaded.Config, log)
 		},
 	}
 	root.SetOut(stdout)

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/robustnet-edge/robustnet/edge/stream"
 )
 
 // version is set by the linker for releases: -X main.version=v1.2.3.
@@ -27,7 +29,7 @@ func readBuild() build {
 		Version:  version,
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Encoder:  encoder,
+		Encoder:  stream.EncoderName(),
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

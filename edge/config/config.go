@@ -50,20 +50,10 @@ type Model struct {
 	Library string
 }
 
-// View is what the outgoing picture shows.
-type View = view.View
-
-// The views.
-const (
-	ViewOverlay    = view.Overlay    // the classes' colours over the frame
-	ViewMask       = view.Mask       // the colours alone
-	ViewSideBySide = view.SideBySide // the frame left, the overlay right
-	ViewRaw        = view.Raw        // the frame alone
-)
-
 // Overlay says how the picture is drawn.
 type Overlay struct {
-	Visualize View
+	// Visualize is what the outgoing picture shows.
+	Visualize view.View
 	// Alpha is the opacity of the classes' colours, 0..1.
 	Alpha float64
 	// Legend and Stats draw the classes' names and the running figures.
@@ -144,7 +134,7 @@ func Default() Config {
 			NoFrame:  5 * time.Second,
 			RetryMax: 15 * time.Second,
 		},
-		Overlay: Overlay{Visualize: ViewOverlay, Alpha: 0.5, Legend: true, Stats: true},
+		Overlay: Overlay{Visualize: view.Overlay, Alpha: 0.5, Legend: true, Stats: true},
 		Stream: Stream{
 			RTSP:        "127.0.0.1:8554",
 			Path:        "overlay",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/edge/view"
 )
 
 // setting is one row of the table: a field of a Config and its names.
@@ -47,7 +48,7 @@ func table(c *Config) []setting {
 			path(&c.Model.Library, "file", "")},
 
 		{"overlay.visualize", "visualize", "what the outgoing picture shows",
-			oneOf(&c.Overlay.Visualize, ViewOverlay, ViewMask, ViewSideBySide, ViewRaw)},
+			oneOf(&c.Overlay.Visualize, view.All()...)},
 		{"overlay.alpha", "alpha", "opacity of the classes' colours",
 			decimal(&c.Overlay.Alpha, 0, 1)},
 		{"overlay.legend", "legend", "draw the names of the classes",

@@ -45,20 +45,23 @@ type Metrics struct {
 	lastFrame  prometheus.Gauge
 	frameAge   prometheus.Histogram
 	stages     [stageCount]prometheus.Observer
-	clients    prometheus.Gauge
 	classRatio []prometheus.Gauge
 
 	// These are read back for the status page, so the numbers live here and the registry
 	// reads them.
-	frames    atomic.Uint64
-	reopens   [reasonCount]atomic.Uint64
-	drops     [dropCount]atomic.Uint64
-	sentBytes atomic.Uint64
+	frames  atomic.Uint64
+	reopens [reasonCount]atomic.Uint64
+	drops   [dropCount]atomic.Uint64
 }
 
+// StreamStats asks the RTSP server how many clients are playing and how many bytes of
+// encoded video it has sent so far. It is called at every scrape, concurrently.
+type StreamStats func() (clients int, sentBytes uint64)
+
 // New makes the metrics of one daemon whose model knows the given classes, in the order
-// of their ids. Every series exists and is zero afterwards.
-func New(b Build, classes []string) *Metrics {
+// of their ids. Every series exists and is zero afterwards; those of the stream are read
+// from stream, and stay zero where that is nil.
+func New(b Build, classes []string, stream StreamStats) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry()}
 	m.process.MustRegister(
 		collectors.NewGoCollector(),
@@ -71,7 +74,10 @@ func New(b Build, classes []string) *Metrics {
 
 	m.registerCamera()
 	m.registerPipeline()
-	m.registerStream()
+	if stream == nil {
+		stream = func() (int, uint64) { return 0, 0 }
+	}
+	m.registerStream(stream)
 
 	ratio := m.gaugeVec("class_pixel_ratio",
 		"Share of the newest mask's pixels that belong to the class, 0 to 1.", "class")
@@ -114,9 +120,15 @@ func (m *Metrics) registerPipeline() {
 	m.registry.MustRegister(m.frameAge)
 }
 
-func (m *Metrics) registerStream() {
-	m.clients = m.gauge("rtsp_clients", "RTSP clients that are playing the stream.")
-	m.counter("stream_sent_bytes_total", "Bytes of encoded video sent to RTSP clients.", nil, &m.sentBytes)
+func (m *Metrics) registerStream(stream StreamStats) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "rtsp_clients", Help: "RTSP clients that are playing the stream.",
+		}, func() float64 { clients, _ := stream(); return float64(clients) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "stream_sent_bytes_total", Help: "Bytes of encoded video sent to RTSP clients.",
+		}, func() float64 { _, sent := stream(); return float64(sent) }),
+	)
 }
 
 const namespace = "robustnet"
@@ -195,15 +207,6 @@ func (m *Metrics) ObserveStage(s Stage, d time.Duration) { m.stages[s].Observe(d
 // pipeline, and on time() - robustnet_camera_last_frame_timestamp_seconds for a picture
 // that stands still.
 func (m *Metrics) ObserveFrameAge(age time.Duration) { m.frameAge.Observe(age.Seconds()) }
-
-// RTSPClients sets the number of RTSP clients that are playing.
-func (m *Metrics) RTSPClients(n int) { m.clients.Set(float64(n)) }
-
-// StreamSent counts bytes of encoded video sent to RTSP clients.
-func (m *Metrics) StreamSent(bytes int) { m.sentBytes.Add(uint64(max(bytes, 0))) }
-
-// StreamSentBytes returns the sum of [Metrics.StreamSent].
-func (m *Metrics) StreamSentBytes() uint64 { return m.sentBytes.Load() }
 
 // ClassRatios sets each class's share of the newest mask, 0..1, in the order of the
 // class ids given to [New]. Surplus values are ignored.
