@@ -115,16 +115,35 @@ func New(o Options) (*Scene, error) {
 	}
 	s := &Scene{opt: o, raster: newRaster(o.Width, o.Height)}
 	s.street = newStreet(o.Seed)
-	s.look = newLook(o.Style, o.Seed)
 	s.art = newArt(o.Seed)
-	s.ground = s.newGroundArt()
-	s.film = s.newFilm()
+	s.dressAs(o.Style)
 	s.items = make([]item, 0, 2048)
 	s.bulbs = make([]bulb, 0, 1024)
-	for i := range s.blocks {
+	return s, nil
+}
+
+// SetStyle changes the style, leaving the street as it is. It costs far less than a new
+// Scene, and afterwards the pictures are those of a Scene made in that style. It fails
+// only for a style that does not exist.
+func (s *Scene) SetStyle(style Style) error {
+	o := s.opt
+	o.Style = style
+	if err := o.validate(); err != nil {
+		return err
+	}
+	s.opt = o
+	s.dressAs(style)
+	return nil
+}
+
+// dressAs prepares all that depends on the style.
+func (s *Scene) dressAs(style Style) {
+	s.look = newLook(style, s.opt.Seed)
+	s.ground = s.newGroundArt()
+	s.film = s.newFilm()
+	for i := range s.blocks { // their colours are mixed for the style
 		s.blocks[i].index = math.MinInt
 	}
-	return s, nil
 }
 
 // Options returns what the scene was made from.

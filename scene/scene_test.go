@@ -25,6 +25,13 @@ func newScene(t testing.TB, o scene.Options) *scene.Scene {
 	return s
 }
 
+func setStyle(t testing.TB, s *scene.Scene, style scene.Style) {
+	t.Helper()
+	if err := s.SetStyle(style); err != nil {
+		t.Fatalf("SetStyle(%v): %v", style, err)
+	}
+}
+
 func render(s *scene.Scene, n int) (bgr, labels []byte) {
 	o := s.Options()
 	bgr, labels = make([]byte, o.Width*o.Height*3), make([]byte, o.Width*o.Height)
@@ -56,15 +63,35 @@ func TestRenderDependsOnlyOnOptionsAndFrame(t *testing.T) {
 }
 
 func TestStyleLeavesLabelsAlone(t *testing.T) {
-	for seed := range uint64(4) {
-		for _, n := range []int{0, 333, 5000} {
-			_, want := render(newScene(t, options(scene.Day, seed)), n)
-			for _, style := range scene.Styles()[1:] {
-				if _, got := render(newScene(t, options(style, seed)), n); !bytes.Equal(got, want) {
+	for seed := range uint64(5) {
+		s := newScene(t, options(scene.Day, seed))
+		want := map[int][]byte{}
+		for _, style := range scene.Styles() {
+			setStyle(t, s, style)
+			for _, n := range []int{0, 333, 5000} {
+				_, got := render(s, n)
+				if style == scene.Day {
+					want[n] = got
+				} else if !bytes.Equal(got, want[n]) {
 					t.Errorf("seed %d frame %d: labels in style %v differ from those by day", seed, n, style)
 				}
 			}
 		}
+	}
+}
+
+func TestSetStyleEqualsNew(t *testing.T) {
+	s := newScene(t, options(scene.Snow, 8))
+	render(s, 100)
+	for _, style := range scene.Styles() {
+		setStyle(t, s, style)
+		want, _ := render(newScene(t, options(style, 8)), 100)
+		if got, _ := render(s, 100); !bytes.Equal(got, want) {
+			t.Errorf("SetStyle(%v) draws another picture than a new scene", style)
+		}
+	}
+	if err := s.SetStyle(6); !errors.Is(err, scene.ErrOptions) {
+		t.Errorf("SetStyle(6) = %v, want an error that wraps ErrOptions", err)
 	}
 }
 
@@ -228,9 +255,10 @@ func levels(pix []byte) (mean, deviation float64) {
 func TestPhotometry(t *testing.T) {
 	var mean, contrast [6]float64
 	const seeds, frames = 6, 3
-	for _, style := range scene.Styles() {
-		for seed := range uint64(seeds) {
-			s := newScene(t, options(style, seed))
+	for seed := range uint64(seeds) {
+		s := newScene(t, options(scene.Day, seed))
+		for _, style := range scene.Styles() {
+			setStyle(t, s, style)
 			for i := range frames {
 				pix, _ := render(s, 400*i)
 				m, d := levels(pix)
@@ -238,6 +266,8 @@ func TestPhotometry(t *testing.T) {
 				contrast[style] += d / seeds / frames
 			}
 		}
+	}
+	for _, style := range scene.Styles() {
 		t.Logf("%-5v mean %5.1f deviation %4.1f", style, mean[style], contrast[style])
 	}
 	// CamVid's day sequences have means of 85 to 137, its dusk sequence 60.
@@ -307,8 +337,9 @@ func TestExtremeFramesAndSizes(t *testing.T) {
 	sizes := [][2]int{{64, 64}, {4096, 64}, {64, 512}, {130, 98}}
 	for _, size := range sizes {
 		for _, fps := range []float64{0.001, 30, 1000} {
+			s := newScene(t, scene.Options{Width: size[0], Height: size[1], FPS: fps, Seed: math.MaxUint64})
 			for _, style := range []scene.Style{scene.Night, scene.Rain, scene.Snow} {
-				s := newScene(t, scene.Options{Width: size[0], Height: size[1], FPS: fps, Style: style, Seed: math.MaxUint64})
+				setStyle(t, s, style)
 				for _, n := range []int{0, -1, math.MaxInt, math.MinInt, math.MaxInt32} {
 					if _, labels := render(s, n); labels[len(labels)-1] >= scene.NumClasses {
 						t.Errorf("%v at %g frames/s, frame %d: the last label is %d", size, fps, n, labels[len(labels)-1])
