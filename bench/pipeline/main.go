@@ -36,7 +36,6 @@ type bench struct {
 	clip, model, library string
 	threads, frames      int
 	rounds               int
-	fps                  float64
 }
 
 func main() {
@@ -49,7 +48,6 @@ func main() {
 	pflag.IntVar(&b.threads, "threads", 0, "inference threads; 0 as the daemon chooses")
 	pflag.IntVar(&b.frames, "frames", 300, "frames per round")
 	pflag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds (throughput)")
-	pflag.Float64Var(&b.fps, "fps", 0, "rate of the live clip; 0 for its own (latency)")
 	pflag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -233,12 +231,8 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	defer engine.Close()
-	options := "loop=1"
-	if b.fps > 0 {
-		options += fmt.Sprintf("&fps=%g", b.fps)
-	}
 	var last web.Status
-	err = b.daemon(ctx, engine, options, b.frames, func(ctx context.Context, page string) {
+	err = b.daemon(ctx, engine, "loop=1", b.frames, func(ctx context.Context, page string) {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
 		for {
