@@ -170,7 +170,7 @@ func paintTexture(r *rng) []uint8 {
 }
 
 func cloudTexture(r *rng) []uint8 {
-	n := noise(r, 256, 4, 6)
+	n := noise(r, groundSide, 4, 6)
 	out := make([]uint8, len(n))
 	for i, c := range n {
 		out[i] = shade(15.5 + 17*c)

@@ -133,18 +133,25 @@ func (s *Scene) layOut(b *block, i int) {
 	b.orderThings()
 }
 
-// orderThings notes which facade each thing stands before. Buildings are sorted by their
-// near end, so whatever stands before the facade further along must come right after it.
+// orderThings notes which facade each thing stands before.
 func (b *block) orderThings() {
 	for i := range b.things[:b.nt] {
 		t := &b.things[i]
-		for j := range b.buildings[:b.nb] {
-			h := &b.buildings[j]
-			if h.side*t.x > 0 && h.side*t.x <= h.front && t.z >= h.z0 && t.z <= h.z1 {
-				t.before = t.z - h.z0 + 0.01
-			}
+		t.before = b.before(t.x, t.z)
+	}
+}
+
+// before is how far a thing must move back in the drawing order because of the facade
+// behind it. Buildings are sorted by their near end, so whatever stands before the facade
+// further along must come right after it.
+func (b *block) before(x, z float64) float64 {
+	for i := range b.buildings[:b.nb] {
+		h := &b.buildings[i]
+		if h.side*x > 0 && h.side*x <= h.front && z >= h.z0 && z <= h.z1 {
+			return z - h.z0 + 0.01
 		}
 	}
+	return 0
 }
 
 // layTerrace sets buildings wall to wall along the pavement.
@@ -198,13 +205,14 @@ func (s *Scene) layHouses(b *block, side float64, r *rng) {
 		}
 		s.dress(bl, r, false)
 		end := z + width + gap
+		inGap := func(share float64) float64 { return min(z+width+gap*share, b.z1-0.1) }
 		if r.chance(0.75) {
-			b.add(thing{kind: kindTree, x: side * (st.line + r.in(1.5, setback+1)), z: z + width + gap/2, height: r.in(3.5, 9), variant: uint8(r.intn(numTrees)), seed: r.next()})
+			b.add(thing{kind: kindTree, x: side * (st.line + r.in(1.5, setback+1)), z: inGap(0.5), height: r.in(3.5, 9), variant: uint8(r.intn(numTrees)), seed: r.next()})
 		}
 		if r.chance(0.7) { // what closes the view between two houses
-			b.add(thing{kind: kindHedge, heading: 0, x: side * bl.front, z: z + width + gap*0.8, length: side * 30, height: r.in(1.5, 4), seed: r.next()})
+			b.add(thing{kind: kindHedge, heading: 0, x: side * bl.front, z: inGap(0.8), length: side * 30, height: r.in(1.5, 4), seed: r.next()})
 		}
-		b.add(thing{kind: kindTree, x: side * (bl.front + 14 + r.in(0, 8)), z: z + width + gap*0.6, height: r.in(8, 13), variant: uint8(r.intn(numTrees)), seed: r.next()})
+		b.add(thing{kind: kindTree, x: side * (bl.front + 14 + r.in(0, 8)), z: inGap(0.6), height: r.in(8, 13), variant: uint8(r.intn(numTrees)), seed: r.next()})
 		switch {
 		case hedged && r.chance(0.8):
 			b.add(thing{kind: kindHedge, heading: 1, x: side * (st.line + 0.4), z: z - 1, length: width - 1, height: r.in(0.8, 2), seed: r.next()})
@@ -230,8 +238,12 @@ func (s *Scene) layPark(b *block, side float64, r *rng) {
 	}
 }
 
+// layFence sets a fence in panels, short enough that each can be sorted by one depth.
 func (s *Scene) layFence(b *block, side, x, z0, z1 float64, r *rng) {
-	const panel = 12 // metres, so that each sorts by its own depth
+	panel := 12.0
+	if x < s.street.line {
+		panel = 3
+	}
 	variant, height, seed := uint8(r.intn(3)), r.in(0.9, 1.9), r.next()
 	for z := z0; z < z1; z += panel {
 		b.add(thing{kind: kindFence, heading: 1, variant: variant, x: side * x, z: z, length: min(panel, z1-z), height: height, seed: seed})

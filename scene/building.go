@@ -117,7 +117,7 @@ func (s *Scene) drawBuilding(b *building) {
 		bays := math.Max(math.Round(b.depth/b.bay), 1)
 		w := wall{
 			a: vec{x, 0, b.z0}, b: vec{back, 0, b.z0}, y1: high, u0: 64 * 64, u1: 64 * (64 + bays), perMetre: perMetre,
-			nz: -1, daylight: s.look.facing(0, -1), f: f,
+			daylight: s.look.facing(0, -1), f: f,
 		}
 		s.drawWall(&w)
 		if b.gable > 0 {
@@ -138,7 +138,7 @@ func (s *Scene) drawBuilding(b *building) {
 	bays := math.Round((b.z1 - b.z0) / b.bay)
 	w := wall{
 		a: vec{x, 0, b.z0}, b: vec{x, 0, b.z1}, y1: high, u1: 64 * bays, perMetre: perMetre,
-		nx: -b.side, daylight: s.look.facing(-b.side, 0), f: f,
+		daylight: s.look.facing(-b.side, 0), f: f,
 	}
 	s.drawWall(&w)
 	if b.gable == 0 { // a cornice

@@ -86,9 +86,14 @@ func (s *Scene) consider(t *thing) {
 		return
 	}
 	it := item{ahead: ahead, key: ahead, thing: *t}
-	if math.Abs(t.x) >= s.street.line {
+	switch {
+	case math.Abs(t.x) >= s.street.line:
 		it.outer = true
 		it.key -= t.before
+	case t.kind == kindFence: // along the kerb, so hidden by what drives past
+		it.key += t.length
+	case t.kind == kindCar:
+		it.key -= bodies[t.variant%numCars].length / 2 * math.Abs(t.heading)
 	}
 	s.push(it)
 }
@@ -217,6 +222,7 @@ func (s *Scene) crossers(b *block) {
 			continue
 		}
 		it.phase = int(math.Floor(float64(s.t * 1.75 * gaitSteps)))
+		it.before = s.blockOf(st.blockAt(it.z)).before(it.x, it.z)
 		s.consider(&it)
 	}
 }

@@ -29,7 +29,6 @@ type film struct {
 	vigX    []uint16
 	vigY    []uint16
 	above   []uint64 // the row above, lit, in lanes
-	gust    rng
 }
 
 func lanes(r, g, b uint64) uint64 { return b | g<<laneBits | r<<(2*laneBits) }
@@ -120,7 +119,6 @@ func (s *Scene) developRow(row []uint64, out []byte, y int, grainAt uint32) {
 	haze, hazeMix := f.haze[:hazeSteps], f.hazeMix[:hazeSteps]
 	tb, tg, tr := &f.tone[0], &f.tone[1], &f.tone[2]
 	var left uint64
-	first := true
 	for i, p := range row {
 		g := &f.light[p>>lightShift&511]
 		b := uint64(p&0xff) * uint64(g.b) >> 8
@@ -135,10 +133,10 @@ func (s *Scene) developRow(row []uint64, out []byte, y int, grainAt uint32) {
 		d := p >> (depthShift + hazeShift) & (hazeSteps - 1)
 		v := (lanes(rd, gr, b)*uint64(haze[d]) + hazeMix[d]) >> 8 & laneTen
 		v = v * (uint64(vigX[i]) * vigY >> 8) >> 8 & laneTen
-		if first {
-			first, left = false, v
-		}
 		up := above[i]
+		if i == 0 {
+			left = v
+		}
 		if y == 0 {
 			up = v
 		}

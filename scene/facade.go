@@ -225,7 +225,6 @@ type wall struct {
 	u0, u1   float64
 	perMetre float64
 	base     float64 // height of texture row 0
-	nx, nz   float64 // normal
 	daylight int
 	f        *facade
 }

@@ -241,11 +241,11 @@ func (s *Scene) drawFence(t *thing) {
 	y := s.onKerb(t.x)
 	w := wall{
 		a: vec{t.x, 0, t.z}, b: vec{t.x, 0, t.z + t.length}, y0: y, y1: y + t.height, base: y,
-		u1: t.length * columns, perMetre: perMetre, nx: -math.Copysign(1, t.x), f: f,
+		u1: t.length * columns, perMetre: perMetre, f: f,
 	}
-	w.daylight = s.look.facing(w.nx, 0)
+	w.daylight = s.look.facing(-math.Copysign(1, t.x), 0)
 	if t.heading == 0 {
-		w.b, w.nx, w.u0 = vec{t.x + t.length, 0, t.z}, 0, 4096
+		w.b, w.u0 = vec{t.x + t.length, 0, t.z}, 4096
 		w.u1 = w.u0 + math.Abs(t.length)*columns
 		w.daylight = s.look.facing(0, -1)
 	}

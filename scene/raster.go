@@ -122,21 +122,23 @@ type groundRow struct {
 }
 
 // fillTexels paints the span of row y from a square texture of 1<<bits texels a side
-// through the palette; or adds depth and light.
+// through the palette; or adds depth and light. Like all textures on the ground it is
+// dithered by half a texel, in place of interpolation.
 func (r *raster) fillTexels(y int, g groundRow, texels []uint8, bits uint, pal *[32]uint64, or uint64) {
 	span := r.pix[y*r.w+int(r.lo[y]) : y*r.w+int(r.hi[y])]
-	u, v := g.u, g.v
+	u, v := g.u-1<<15, g.v-1<<15
 	mask := uint32(1)<<bits - 1
+	dither := u ^ v
 	for i := range span {
-		t := texels[(v>>16&mask)<<bits|u>>16&mask]
+		dither = dither*1664525 + 1013904223
+		t := texels[((v+dither&0xffff)>>16&mask)<<bits|(u+dither>>16)>>16&mask]
 		span[i] = pal[t&31] | or
 		u += g.du
 		v += g.dv
 	}
 }
 
-// brighten adds a 64×64 texture to the direct light of the span of row y. Texture
-// coordinates are dithered by half a texel, in place of interpolation.
+// brighten adds a 64×64 texture to the direct light of the span of row y.
 func (r *raster) brighten(y int, g groundRow, texels *[4096]uint8) {
 	span := r.pix[y*r.w+int(r.lo[y]) : y*r.w+int(r.hi[y])]
 	u, v := g.u-1<<15, g.v-1<<15

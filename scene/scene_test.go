@@ -229,8 +229,8 @@ func TestGoldenLabels(t *testing.T) {
 		want string
 	}{
 		{1, 0, "3a459be15263b562"},
-		{2, 900, "15d8fbe432bbea30"},
-		{12345, 100000, "4444012e77ed879a"},
+		{2, 900, "117cb3d6bf441e51"},
+		{12345, 100000, "a0a3ff7ee89d6e20"},
 	}
 	for _, tt := range tests {
 		_, labels := render(newScene(t, options(scene.Day, tt.seed)), tt.n)

@@ -2,6 +2,9 @@ package scene
 
 import "math"
 
+// cloudTexels is the scale of the clouds: texels per width of the picture at the zenith.
+const cloudTexels = 160.0
+
 // drawSky paints the sky and, on the horizon, what closes the street far away.
 func (s *Scene) drawSky() {
 	v, l := &s.view, &s.look
@@ -23,9 +26,9 @@ func (s *Scene) drawSky() {
 		u := (tan-0.5)*scale + 17
 		s.lo[y], s.hi[y] = 0, int32(s.w)
 		g := groundRow{
-			u: fixed((u + drift) * 64), v: fixed((scale*1.6 + drift) * 64), du: fixed(du * 64),
+			u: fixed((u + drift) * cloudTexels), v: fixed((scale*1.6 + drift) * cloudTexels), du: fixed(du * cloudTexels),
 		}
-		s.fillTexels(y, g, s.art.clouds, 8, &pal, 0)
+		s.fillTexels(y, g, s.art.clouds, groundBits, &pal, 0)
 	}
 	// Whatever no ground reaches, below the horizon, is road far away.
 	rest := s.pix[bottom*s.w:]

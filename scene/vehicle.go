@@ -46,7 +46,6 @@ type carFrame struct {
 	fx, fz float64 // the vehicle's ahead in the world
 	eye    vec     // the camera in the vehicle's coordinates
 	or     uint64  // class and depth
-	light  int
 }
 
 func (s *Scene) carFrame(t *thing) carFrame {
