@@ -1,0 +1,278 @@
+package rtsp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/pion/rtp"
+	"gocv.io/x/gocv"
+
+	"github.com/robustnet-edge/robustnet/camera"
+)
+
+const (
+	// maxQueued is how many access units may wait for the decoder, about a second.
+	maxQueued = 32
+	// maxBadJPEGs is how many JPEGs in a row may be undecodable.
+	maxBadJPEGs = 10
+)
+
+// arrival dates the picture that is being put together from packets.
+type arrival struct {
+	rate  time.Duration // of the stream's clock, in hertz
+	first time.Time     // of the picture's first packet; zero between pictures
+	// The 32-bit clock, carried on beyond its end (RFC 3550 section 5.1).
+	started bool
+	clock   uint32
+	ticks   int64
+}
+
+func newArrival(f format.Format) *arrival {
+	return &arrival{rate: time.Duration(max(f.ClockRate(), 1))}
+}
+
+// packet notes that a packet of the current picture has come.
+func (a *arrival) packet() {
+	if a.first.IsZero() {
+		a.first = time.Now()
+	}
+}
+
+// lost gives the current picture up.
+func (a *arrival) lost() { a.first = time.Time{} }
+
+// picture ends the current picture, whose last packet is given. The first one is at zero.
+func (a *arrival) picture(pkt *rtp.Packet) stamp {
+	if a.started {
+		a.ticks += int64(int32(pkt.Timestamp - a.clock)) // pictures may be out of order
+	}
+	a.started, a.clock = true, pkt.Timestamp
+	rate := int64(a.rate)
+	s := stamp{
+		arrived: a.first,
+		pts:     time.Duration(a.ticks/rate)*time.Second + time.Duration(a.ticks%rate)*time.Second/a.rate,
+	}
+	a.first = time.Time{}
+	return s
+}
+
+// unit is an access unit on its way to the decoder.
+type unit struct {
+	nalus [][]byte
+	stamp stamp
+}
+
+// unitDecoder puts access units together from RTP packets.
+type unitDecoder interface {
+	Decode(*rtp.Packet) ([][]byte, error)
+}
+
+// receiveCoded sets up H.264 and H.265. The parameter sets of the session description are
+// put before the first key frame; they may be empty.
+func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rtpDecoder unitDecoder, params [][]byte) (stream, error) {
+	ffmpeg, err := findFFmpeg()
+	if err != nil {
+		return stream{}, err
+	}
+	units := make(chan unit, maxQueued)
+	s.wg.Go(func() { s.decode(ffmpeg, c, withoutEmpty(params), units) })
+	a := newArrival(f)
+	waiting := true // for a key frame
+	onPacket := func(pkt *rtp.Packet) {
+		a.packet()
+		au, err := rtpDecoder.Decode(pkt)
+		if err != nil {
+			if pkt.Marker {
+				a.lost()
+			}
+			return
+		}
+		au = withoutEmpty(au)
+		if waiting && !c.isKey(au) {
+			a.lost()
+			return
+		}
+		u := unit{nalus: au, stamp: a.picture(pkt)}
+		select {
+		case units <- u:
+			waiting = false
+		default: // the decoder is too slow: catch up at the next key frame
+			waiting = true
+		}
+	}
+	return stream{media: m, format: f, onPacket: onPacket}, nil
+}
+
+// decode feeds the decoder process until the source ends.
+func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan unit) {
+	var d *decoder
+	var sps []byte
+	defer func() {
+		if d != nil {
+			d.kill()
+		}
+	}()
+	for {
+		var u unit
+		select {
+		case u = <-units:
+		case <-s.done:
+			return
+		}
+		found := c.findSPS(u.nalus)
+		if d == nil {
+			if found == nil {
+				found = c.findSPS(params)
+				u.nalus = append(params[:len(params):len(params)], u.nalus...)
+			}
+			if found == nil {
+				continue // nor can FFmpeg decode without it
+			}
+		}
+		var err error
+		switch {
+		case d == nil:
+			d, err = s.begin(ffmpeg, c, found)
+			sps = bytes.Clone(found)
+		case found != nil && !bytes.Equal(found, sps):
+			err = s.checkSize(c, found)
+			sps = bytes.Clone(found)
+		}
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		if d.write(u.nalus, u.stamp) != nil {
+			return // the process has ended, and its reader tells why
+		}
+	}
+}
+
+// begin starts the decoder and what reads it.
+func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
+	w, h, fps, err := c.size(sps)
+	if err != nil {
+		return nil, err
+	}
+	d, err := startDecoder(ffmpeg, c, w, h)
+	if err != nil {
+		return nil, err
+	}
+	s.setInfo(w, h, fps, c.name)
+	s.wg.Go(func() {
+		for {
+			f, err := d.read()
+			if err != nil {
+				break
+			}
+			s.frames.Put(f)
+		}
+		d.kill()
+		s.fail(d.wait())
+	})
+	return d, nil
+}
+
+func (s *source) setInfo(width, height int, fps float64, format string) {
+	if !(fps > 0 && fps <= 240) { // cameras write much nonsense here
+		fps = 0
+	}
+	s.info = camera.Info{Name: s.name, Width: width, Height: height, FPS: fps, Live: true, Format: format}
+	close(s.ready)
+}
+
+// checkSize looks at a parameter set in the middle of the stream. One that was damaged on its
+// way is left to FFmpeg, which keeps the old one.
+func (s *source) checkSize(c codec, sps []byte) error {
+	w, h, _, err := c.size(sps)
+	if err == nil && (w != s.info.Width || h != s.info.Height) {
+		return fmt.Errorf("camera changes its size from %d×%d to %d×%d", s.info.Width, s.info.Height, w, h)
+	}
+	return nil
+}
+
+// jpegDecoder puts JPEGs together from RTP packets.
+type jpegDecoder interface {
+	Decode(*rtp.Packet) ([]byte, error)
+}
+
+// jpegUnit is a JPEG on its way to the decoder.
+type jpegUnit struct {
+	data  []byte
+	stamp stamp
+}
+
+// receiveJPEG sets up Motion JPEG (RFC 2435). Each picture stands alone, so that only the
+// newest waits.
+func (s *source) receiveJPEG(m *description.Media, f format.Format, rtpDecoder jpegDecoder) stream {
+	pictures := camera.NewSlot[jpegUnit]()
+	s.wg.Go(func() {
+		<-s.done
+		pictures.Close()
+	})
+	s.wg.Go(func() { s.decodeJPEGs(pictures) })
+	a := newArrival(f)
+	return stream{media: m, format: f, onPacket: func(pkt *rtp.Packet) {
+		a.packet()
+		data, err := rtpDecoder.Decode(pkt)
+		if err != nil {
+			if pkt.Marker {
+				a.lost()
+			}
+			return
+		}
+		pictures.Put(jpegUnit{data: data, stamp: a.picture(pkt)})
+	}}
+}
+
+// Release implements [camera.Releaser]; the collector frees the picture.
+func (jpegUnit) Release() {}
+
+func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
+	var pool *camera.Pool
+	for bad := 0; ; {
+		u, err := pictures.Take(context.Background())
+		if err != nil {
+			return
+		}
+		m, err := gocv.IMDecode(u.data, gocv.IMReadColor)
+		if err != nil || m.Empty() {
+			if bad++; bad > maxBadJPEGs {
+				s.fail(errors.Join(fmt.Errorf("%d JPEGs in a row cannot be decoded", bad), err, m.Close()))
+				return
+			}
+			_ = m.Close()
+			continue
+		}
+		bad = 0
+		if pool == nil {
+			pool = camera.NewPool(m.Cols(), m.Rows())
+			s.setInfo(m.Cols(), m.Rows(), 0, "MJPEG")
+		}
+		err = s.putJPEG(pool, m, u.stamp)
+		if err = errors.Join(err, m.Close()); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+func (s *source) putJPEG(pool *camera.Pool, m gocv.Mat, at stamp) error {
+	if m.Cols() != s.info.Width || m.Rows() != s.info.Height {
+		return fmt.Errorf("camera changes its size from %d×%d to %d×%d", s.info.Width, s.info.Height, m.Cols(), m.Rows())
+	}
+	data, err := m.DataPtrUint8()
+	if err != nil {
+		return fmt.Errorf("decode JPEG: %w", err)
+	}
+	f := pool.Get()
+	copy(f.Pix, data)
+	f.Captured, f.PTS = at.arrived, at.pts
+	s.frames.Put(f)
+	return nil
+}
