@@ -9,9 +9,12 @@ type stamp struct {
 }
 
 const (
-	// maxPending is the most pictures that a decoder may hold back to reorder them (H.264
-	// section A.3.1, H.265 section A.4). Stamps beyond it belong to pictures that were lost.
-	maxPending = 16
+	// maxPending bounds the stamps. While the decoder starts, several seconds of small pictures
+	// fit into the pipe.
+	maxPending = 512
+	// maxReorder is the most pictures that a decoder may hold back to reorder them (H.264
+	// section A.3.1, H.265 section A.4).
+	maxReorder = 16
 	// resyncAfter is how many pictures in a row must leave stamps over before those are taken
 	// for stamps of lost pictures.
 	resyncAfter = 64
@@ -64,9 +67,11 @@ func (s *stamps) resync() {
 	if s.popped++; s.popped < resyncAfter {
 		return
 	}
-	if !s.reordered {
-		s.drop(s.leftover)
+	held := 0
+	if s.reordered {
+		held = maxReorder
 	}
+	s.drop(max(0, s.leftover-held))
 	s.popped = 0
 }
 
