@@ -36,8 +36,9 @@ var aliases = map[string]frame.Format{"YUY2": frame.FormatYUYV, "MJPG": frame.Fo
 // it, and decode garbage.
 func chooseMode(modes []prop.Media, want request) (prop.Media, error) {
 	usable := keep(modes, func(m prop.Media) bool {
-		_, known := formats[m.FrameFormat]
-		return known && m.Width > 0 && m.Height > 0
+		f, known := formats[m.FrameFormat]
+		odd := m.Width%2 != 0 || m.Height%2 != 0
+		return known && m.Width > 0 && m.Height > 0 && !(f.raw && odd) // chroma is halved
 	})
 	if len(usable) == 0 {
 		return prop.Media{}, fmt.Errorf("device offers no picture format that can be read (%s)", describe(modes))

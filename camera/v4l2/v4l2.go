@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"io"
 	"io/fs"
@@ -139,8 +140,10 @@ type source struct {
 	reader video.Reader
 	info   camera.Info
 	pool   *camera.Pool
-	colour *coefficients
 	opened time.Time
+
+	mu        sync.Mutex // held while converting; guards converter
+	converter *converter // nil once closed
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -148,18 +151,15 @@ type source struct {
 }
 
 func newSource(n node, mode prop.Media, reader video.Reader) *source {
-	s := &source{
-		node: n, reader: reader, pool: camera.NewPool(mode.Width, mode.Height), colour: &studio,
-		opened: time.Now(), closing: make(chan struct{}),
+	return &source{
+		node: n, reader: reader, pool: camera.NewPool(mode.Width, mode.Height),
+		converter: newConverter(mode.Width, mode.Height, mode.FrameFormat == frame.FormatMJPEG),
+		opened:    time.Now(), closing: make(chan struct{}),
 		info: camera.Info{
 			Name: n.path, Width: mode.Width, Height: mode.Height, FPS: float64(mode.FrameRate),
 			Live: true, Format: string(mode.FrameFormat),
 		},
 	}
-	if mode.FrameFormat == frame.FormatMJPEG {
-		s.colour = &full
-	}
-	return s
 }
 
 // Info implements [camera.Source].
@@ -181,7 +181,7 @@ func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
 		f := s.pool.Get()
 		f.Captured = time.Now()
 		f.PTS = f.Captured.Sub(s.opened)
-		err = toBGR(f.Pix, img, s.info.Width, s.info.Height, s.colour)
+		err = s.convert(f, img)
 		release()
 		if err != nil {
 			f.Release()
@@ -189,6 +189,15 @@ func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
 		}
 		return f, nil
 	}
+}
+
+func (s *source) convert(f *camera.Frame, img image.Image) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.converter == nil {
+		return fs.ErrClosed
+	}
+	return s.converter.convert(f, img)
 }
 
 func (s *source) ended(ctx context.Context) error {
@@ -225,9 +234,13 @@ func (s *source) readError(err error) error {
 func (s *source) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
-		if err := s.node.Close(); err != nil {
+		err := s.node.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err = errors.Join(err, s.converter.close()); err != nil {
 			s.closeErr = fmt.Errorf("close %s: %w", s.info.Name, err)
 		}
+		s.converter = nil
 	})
 	return s.closeErr
 }
