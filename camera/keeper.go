@@ -61,7 +61,9 @@ type Keeper struct {
 	Slot *Slot[*Frame]
 
 	// NoFrame is how long opening may take, and how long an open source may deliver
-	// nothing before it is closed with [ErrStalled]. Zero means [DefaultNoFrame].
+	// nothing before it is closed with [ErrStalled]. A network camera begins with a key
+	// frame, so this must be longer than the interval between those. Zero means
+	// [DefaultNoFrame].
 	NoFrame time.Duration
 	// RetryFirst and RetryMax bound the wait between attempts, which doubles from one to
 	// the other; each wait is shortened at random by up to a half. Zero means
