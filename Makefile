@@ -14,7 +14,6 @@ TAGS     ?=
 CAMERA   ?= synthetic:
 SECONDS  ?=
 ARGS     ?=
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: demo test build lint bench setup clean
 
@@ -34,7 +33,7 @@ test: lint
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
-	go run $(STATICCHECK) ./...
+	go tool staticcheck ./...
 
 bench: build
 	bench/run.sh

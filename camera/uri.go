@@ -43,7 +43,7 @@ var schemePrefix = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
 // hold no password.
 func ParseURI(s string) (URI, error) {
 	if s == "" {
-		return URI{}, fmt.Errorf("camera address is empty; give one such as /dev/video0 or synthetic:")
+		return URI{}, fmt.Errorf("camera address is empty; give one such as synthetic: or /dev/video0")
 	}
 	if strings.HasPrefix(s, "/dev/") {
 		return parseLocal("v4l2", s)

@@ -139,9 +139,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 		err = nil
 	}
 	closeErr := p.close()
-	if p.shown == 0 && ctx.Err() != nil {
-		// Stopped before the first frame: that nothing was recorded is no fault.
-		closeErr = nil
+	if ctx.Err() != nil {
+		if p.shown == 0 {
+			closeErr = nil // that nothing was recorded before the first frame is no fault
+		}
+		if errors.Is(cameraErr, camera.ErrStuck) {
+			d.o.Log.Warn().Err(cameraErr).Msg("stopping without the camera")
+			cameraErr = nil
+		}
 	}
 	return errors.Join(cameraErr, err, closeErr)
 }
