@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/edge/metrics"
@@ -127,13 +128,16 @@ func (d *Daemon) logSummary() {
 		Str("camera", string(state)).
 		Uint64("frames", d.metrics.Frames()).
 		Uint64("dropped", d.dropped()).
-		Float64("fps", p.FPS).
-		Float64("infer_ms_p50", p.InferMS.P50).
-		Float64("infer_ms_p95", p.InferMS.P95).
-		Float64("latency_ms_p50", p.LatencyMS.P50).
-		Float64("latency_ms_p95", p.LatencyMS.P95)
+		Float64("fps", tenth(p.FPS)).
+		Float64("infer_ms_p50", tenth(p.InferMS.P50)).
+		Float64("infer_ms_p95", tenth(p.InferMS.P95)).
+		Float64("latency_ms_p50", tenth(p.LatencyMS.P50)).
+		Float64("latency_ms_p95", tenth(p.LatencyMS.P95))
 	if d.rtsp != nil {
 		e.Int("viewers", d.rtsp.Viewers())
 	}
 	e.Msg("summary")
 }
+
+// tenth rounds for people who read logs.
+func tenth(v float64) float64 { return math.Round(v*10) / 10 }
