@@ -29,7 +29,7 @@ func (s *Server) bind() error {
 		address := net.JoinHostPort(host, strconv.Itoa(o.RTPPort+i))
 		if *conn, err = net.ListenPacket(network("udp", host), address); err != nil {
 			s.release()
-			return fmt.Errorf("rtsp: listen on UDP %s: %w; choose another even RTP port, or 0 for TCP only", address, cause(err))
+			return fmt.Errorf("rtsp: listen on UDP %s: %w; choose another even port with --rtp-port, or 0 there for RTSP over TCP only", address, cause(err))
 		}
 	}
 	return nil

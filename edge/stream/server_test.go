@@ -137,7 +137,7 @@ func TestListenErrors(t *testing.T) {
 		{"port in use", ServerOptions{Address: taken.Addr().String()},
 			"rtsp: listen on " + taken.Addr().String() + ": address already in use; choose another with --rtsp"},
 		{"RTCP port in use", ServerOptions{Address: "127.0.0.1:0", RTPPort: port},
-			fmt.Sprintf("rtsp: listen on UDP 127.0.0.1:%d: address already in use; choose another even RTP port, or 0 for TCP only", port+1)},
+			fmt.Sprintf("rtsp: listen on UDP 127.0.0.1:%d: address already in use; choose another even port with --rtp-port, or 0 there for RTSP over TCP only", port+1)},
 		{"no port", ServerOptions{Address: "127.0.0.1"}, "write it as host:port"},
 		{"not our address", ServerOptions{Address: "192.0.2.1:0"}, "cannot assign requested address"},
 		{"odd RTP port", ServerOptions{Address: "127.0.0.1:0", RTPPort: 8001}, "must be even"},
