@@ -109,7 +109,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	if err := d.listen(); err != nil {
-		return errors.Join(err, p.close())
+		_ = p.close() // that the recording is empty follows from the fault that is told
+		return err
 	}
 	if limit := d.o.Config.Output.Duration; limit > 0 {
 		var cancel context.CancelFunc
@@ -139,14 +140,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 		err = nil
 	}
 	closeErr := p.close()
-	if ctx.Err() != nil {
-		if p.shown == 0 {
-			closeErr = nil // that nothing was recorded before the first frame is no fault
-		}
-		if errors.Is(cameraErr, camera.ErrStuck) {
-			d.o.Log.Warn().Err(cameraErr).Msg("stopping without the camera")
-			cameraErr = nil
-		}
+	if p.shown == 0 && (ctx.Err() != nil || cameraErr != nil || err != nil) {
+		closeErr = nil // the recording is empty because of the stop or of the fault that is told
+	}
+	if ctx.Err() != nil && errors.Is(cameraErr, camera.ErrStuck) {
+		d.o.Log.Warn().Err(cameraErr).Msg("stopping without the camera")
+		cameraErr = nil
 	}
 	return errors.Join(cameraErr, err, closeErr)
 }
