@@ -44,11 +44,12 @@ func play(t *testing.T, url, transport string, width, height int) *player {
 	t.Helper()
 	needTool(t, "ffmpeg")
 	ctx, cancel := context.WithCancel(context.Background())
-	// Decoding in several threads delays pictures by as many.
+	// Decoding in several threads delays pictures by as many. With the time base that ffmpeg
+	// derives from the frame rate, it complains of two pictures in one interval.
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-nostdin",
 		"-fflags", "nobuffer", "-flags", "low_delay", "-threads", "1", "-probesize", "32", "-analyzeduration", "0",
 		"-rtsp_transport", transport, "-i", url,
-		"-fps_mode", "passthrough", "-pix_fmt", "gray", "-flush_packets", "1", "-f", "rawvideo", "pipe:1")
+		"-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-pix_fmt", "gray", "-flush_packets", "1", "-f", "rawvideo", "pipe:1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
