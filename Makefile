@@ -28,7 +28,7 @@ setup:
 
 test: lint
 	go test -tags '$(TAGS)' ./...
-	go test -race ./camera ./edge/config ./edge/metrics ./edge/web ./onnx ./scene ./trt
+	go test -race -short ./camera/... ./edge/... ./onnx ./trt/...
 
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
