@@ -78,10 +78,14 @@ func (d *dialogue) ask(method, suffix, header string) {
 	}
 }
 
-const (
-	overTCP = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
-	overUDP = "Transport: RTP/AVP;unicast;client_port=50000-50001"
-)
+const overTCP = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
+
+// overUDP names ports where nobody listens.
+func overUDP(t *testing.T) string {
+	t.Helper()
+	port := freeRTPPort(t)
+	return fmt.Sprintf("Transport: RTP/AVP;unicast;client_port=%d-%d", port, port+1)
+}
 
 // Steps of a dialogue, each after those before it.
 const (
@@ -155,7 +159,7 @@ func TestDroppedConnections(t *testing.T) {
 	for i := range 20 {
 		step, transport := i%4, overTCP
 		if i/4%2 == 1 {
-			transport = overUDP
+			transport = overUDP(t)
 		}
 		c := dial(t, d.rtsp, 0)
 		c.advance(step, transport)
