@@ -38,6 +38,13 @@ func (c *cameraState) lost(reason camera.Reason) {
 	}
 }
 
+// ended says that no frames will follow.
+func (c *cameraState) ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, c.reason = web.CameraEnded, ""
+}
+
 // live says whether frames come whether or not we are ready.
 func (c *cameraState) live() bool { return !c.waits.Load() }
 

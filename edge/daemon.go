@@ -75,7 +75,7 @@ func New(o Options) (*Daemon, error) {
 		pool:    newShotPool(desc.MaskWidth*desc.MaskHeight, len(names)),
 		figures: newFigures(),
 	}
-	d.latest.init(o.Config.Overlay, card, desc)
+	d.latest.init(o.Config.Overlay, o.Engine)
 	if s := o.Config.Stream; s.RTSP != "" {
 		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, Path: "/" + s.Path, RTPPort: s.RTPPort, Log: o.Log})
 	}
@@ -112,21 +112,36 @@ func (d *Daemon) Run(ctx context.Context) error {
 		_ = p.close() // that the recording is empty follows from the fault that is told
 		return err
 	}
+	running := ctx
 	if limit := d.o.Config.Output.Duration; limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		running, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
+	err = d.serve(running, p)
+	closeErr := p.close()
+	if p.shown == 0 && (ctx.Err() != nil || err != nil) {
+		closeErr = nil // the recording is empty because of the stop or of the fault that is told
+	}
+	return errors.Join(err, closeErr)
+}
 
-	var cameraErr error
+// serve runs all goroutines until they have ended.
+func (d *Daemon) serve(ctx context.Context, p *presenter) error {
+	// Faults of the first two stages are kept aside, because the frames before the fault
+	// are still on their way, and a failing member would stop the group under them.
+	var cameraErr, inferErr error
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		// Kept aside: a truncated clip is a fault, but the frames before the fault are
-		// still on their way, and a failing member would stop the group under them.
 		cameraErr = d.keeper().Run(gctx)
+		d.camera.ended()
 		return nil
 	})
-	g.Go(func() error { return d.infer(gctx) })
+	g.Go(func() error {
+		defer d.shots.Close()
+		inferErr = d.infer(gctx)
+		return nil
+	})
 	g.Go(func() error { return d.present(gctx, p) })
 	g.Go(func() error { return d.summarize(gctx) })
 	if d.rtsp != nil {
@@ -135,19 +150,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.web != nil {
 		g.Go(func() error { return d.web.Run(gctx) })
 	}
-	err = g.Wait()
-	if errors.Is(err, errFinished) || ctx.Err() != nil {
+	err := g.Wait()
+	if errors.Is(err, errFinished) {
 		err = nil
-	}
-	closeErr := p.close()
-	if p.shown == 0 && (ctx.Err() != nil || cameraErr != nil || err != nil) {
-		closeErr = nil // the recording is empty because of the stop or of the fault that is told
 	}
 	if ctx.Err() != nil && errors.Is(cameraErr, camera.ErrStuck) {
 		d.o.Log.Warn().Err(cameraErr).Msg("stopping without the camera")
 		cameraErr = nil
 	}
-	return errors.Join(cameraErr, err, closeErr)
+	return errors.Join(cameraErr, inferErr, err)
 }
 
 // listen takes the ports, so that one in use is reported before anything starts.
@@ -209,7 +220,6 @@ var reasonLabels = map[camera.Reason]metrics.Reason{
 
 // infer runs the network on one frame after the other.
 func (d *Daemon) infer(ctx context.Context) error {
-	defer d.shots.Close()
 	for {
 		f, err := d.frames.Take(ctx)
 		if err != nil {

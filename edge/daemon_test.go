@@ -38,10 +38,30 @@ const (
 // fakeEngine answers every frame with a mask full of one class: the frame's first byte.
 type fakeEngine struct {
 	runs  atomic.Int64
-	block chan struct{} // when set, every run sends and then receives once
+	gate  *gate
 	fail  error
 	mask  [maskWidth * maskHeight]uint8
 	style [2]float32
+}
+
+// gate holds up a network until the test lets it go on.
+type gate struct {
+	entered, step, open chan struct{}
+}
+
+func newGate() *gate {
+	return &gate{entered: make(chan struct{}), step: make(chan struct{}), open: make(chan struct{})}
+}
+
+func (g *gate) pass() {
+	select {
+	case g.entered <- struct{}{}:
+	case <-g.open:
+	}
+	select {
+	case <-g.step:
+	case <-g.open:
+	}
 }
 
 func (e *fakeEngine) Card() *trt.Card {
@@ -53,9 +73,8 @@ func (e *fakeEngine) Describe() trt.Description {
 }
 
 func (e *fakeEngine) Run(f *camera.Frame) (trt.Result, error) {
-	if e.block != nil {
-		e.block <- struct{}{}
-		<-e.block
+	if e.gate != nil {
+		e.gate.pass()
 	}
 	e.runs.Add(1)
 	if e.fail != nil {
@@ -215,18 +234,16 @@ func TestLiveSourceDropsOldFrames(t *testing.T) {
 	s := newSetup()
 	tick := make(chan struct{})
 	s.source.live, s.source.frames, s.source.tick = true, 0, tick
-	s.engine.block = make(chan struct{})
+	s.engine.gate = newGate()
 	d := s.daemon(t)
 	stop := running(t, d)
 	tick <- struct{}{}
-	<-s.engine.block // the network has the first frame, and is stuck in it
+	<-s.engine.gate.entered // the network has the first frame, and is stuck in it
 	for range 9 {
 		tick <- struct{}{}
 	}
 	eventually(t, "8 frames dropped while the network was busy", func() bool { return d.dropped() == 8 })
-	s.engine.block <- struct{}{}
-	<-s.engine.block
-	s.engine.block <- struct{}{}
+	close(s.engine.gate.open)
 	eventually(t, "the newest frame shown", func() bool {
 		_, seq, err := d.latest.Picture(t.Context(), view.Raw, 0)
 		return err == nil && seq == 10
@@ -275,10 +292,41 @@ func TestTruncatedSourceIsAnErrorAfterItsFrames(t *testing.T) {
 }
 
 func TestNetworkFailureStopsTheDaemon(t *testing.T) {
+	for range 50 { // the presenter's end races with the fault
+		s := newSetup()
+		s.engine.fail = errors.New("out of memory")
+		if err := s.daemon(t).Run(t.Context()); !errors.Is(err, s.engine.fail) {
+			t.Fatalf("error = %v, want the engine's", err)
+		}
+	}
+}
+
+func TestNotReadyWhileTheNetworkHangs(t *testing.T) {
 	s := newSetup()
-	s.engine.fail = errors.New("out of memory")
-	if err := s.daemon(t).Run(t.Context()); !errors.Is(err, s.engine.fail) {
-		t.Errorf("error = %v, want the engine's", err)
+	tick := make(chan struct{})
+	s.source.live, s.source.frames, s.source.tick = true, 0, tick
+	s.config.Camera.NoFrame = 100 * time.Millisecond
+	s.engine.gate = newGate()
+	d := s.daemon(t)
+	stop := running(t, d)
+	tick <- struct{}{}
+	<-s.engine.gate.entered // the network has the frame
+	if err := d.ready(); err == nil || !strings.Contains(err.Error(), "segmented") {
+		t.Errorf("before the first mask: %v, want that nothing has been segmented", err)
+	}
+	s.engine.gate.step <- struct{}{}
+	eventually(t, "ready after the first mask", func() bool { return d.ready() == nil })
+	eventually(t, "not ready when frames come and no masks", func() bool {
+		select {
+		case tick <- struct{}{}:
+		default:
+		}
+		err := d.ready()
+		return err != nil && strings.Contains(err.Error(), "network")
+	})
+	close(s.engine.gate.open)
+	if err := stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -413,8 +461,8 @@ func TestPicturesAreMadeOncePerFrame(t *testing.T) {
 	if err := d.Run(t.Context()); err != nil { // leaves the last frame's numbers, not its picture
 		t.Fatal(err)
 	}
-	if _, _, err := d.latest.Picture(t.Context(), view.Overlay, 0); !errors.Is(err, errNoPicture) {
-		t.Errorf("after Run: %v, want errNoPicture", err)
+	if _, _, err := d.latest.Picture(t.Context(), view.Overlay, 0); !errors.Is(err, web.ErrNoPicture) {
+		t.Errorf("after Run: %v, want ErrNoPicture", err)
 	}
 
 	d = newSetup().daemon(t)

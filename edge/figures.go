@@ -81,23 +81,34 @@ func (f *figures) pipeline() web.PipelineStatus {
 	}
 }
 
-// rate is the number of frames per second over rateSpan, or over fewer than figuresDepth
-// frames at very high rates.
+// rate is the number of frames per second over rateSpan, or over the last two frames where
+// that is longer. While the next frame is overdue, the wait for it counts, so that the rate
+// of a stopped pipeline decays.
 func (f *figures) rate(now time.Time) float64 {
-	n, first := 0, now
-	for i := range f.frames.n {
-		t := f.frames.back(i).done
-		if now.Sub(t) > rateSpan {
-			break
-		}
-		n, first = n+1, t
-	}
-	if n < 2 {
+	if f.frames.n < 2 {
 		return 0
 	}
-	// n frames mark n-1 intervals, and the one under way counts by its length so far only
-	// once it is longer than usual: a stopped pipeline decays to zero.
-	return float64(n-1) / f.frames.back(0).done.Sub(first).Seconds()
+	intervals := 1
+	for intervals+1 < f.frames.n && now.Sub(f.frames.back(intervals+1).done) <= rateSpan {
+		intervals++
+	}
+	newest := f.frames.back(0).done
+	span := newest.Sub(f.frames.back(intervals).done)
+	if wait := now.Sub(newest); wait > span/time.Duration(intervals) {
+		span += wait
+		intervals++
+	}
+	return float64(intervals) / span.Seconds()
+}
+
+// idle is the time since the newest frame was presented, and the network's usual time.
+func (f *figures) idle() (since, infer time.Duration, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frames.n == 0 {
+		return 0, 0, false
+	}
+	return time.Since(f.frames.back(0).done), f.smooth.infer, true
 }
 
 // ring holds the newest figuresDepth values.

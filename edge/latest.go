@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/overlay"
 	"github.com/robustnet-edge/robustnet/edge/view"
+	"github.com/robustnet-edge/robustnet/edge/web"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -18,8 +18,7 @@ import (
 // is made when someone asks, once for all who ask.
 type latest struct {
 	overlay config.Overlay
-	card    *trt.Card
-	desc    trt.Description
+	engine  trt.Engine
 
 	// drawing serialises the makers of pictures; it guards renderer and made. It is never
 	// held together with mu for long, so that a slow picture cannot delay the pipeline.
@@ -42,12 +41,10 @@ type picture struct {
 	seq  uint64
 }
 
-var errNoPicture = errors.New("no frame has arrived yet")
-
-func (l *latest) init(o config.Overlay, card *trt.Card, desc trt.Description) {
-	l.overlay, l.card, l.desc = o, card, desc
+func (l *latest) init(o config.Overlay, engine trt.Engine) {
+	l.overlay, l.engine = o, engine
 	l.made = make(map[view.View]picture, len(view.All()))
-	l.ratios = make([]float64, len(card.Classes))
+	l.ratios = make([]float64, len(engine.Card().Classes))
 }
 
 // put takes over s as the newest shot.
@@ -144,7 +141,7 @@ func (l *latest) borrow(v view.View) (*shot, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || l.shot == nil {
-		return nil, 0, errNoPicture
+		return nil, 0, web.ErrNoPicture
 	}
 	if l.made[v].seq == l.seq {
 		return nil, l.seq, nil
@@ -168,13 +165,13 @@ func (l *latest) giveBack(s *shot) {
 }
 
 func (l *latest) draw(s *shot, v view.View) ([]byte, error) {
-	pane := image.Pt(max(2, s.frame.Width&^1), max(2, s.frame.Height&^1))
+	o := overlayOptions(l.overlay, l.engine, s.frame)
+	o.Stats, o.Stamp = false, false // the page shows the figures itself
+	pane := image.Pt(o.Width, o.Height)
 	if l.renderer == nil || pane != l.pane {
 		if l.renderer != nil {
 			l.renderer.Close()
 		}
-		o := overlayOptions(l.overlay, l.card, l.desc, pane)
-		o.Stats, o.Stamp = false, false // the page shows the figures itself
 		r, err := overlay.NewRenderer(o)
 		if err != nil {
 			l.renderer = nil
@@ -187,18 +184,4 @@ func (l *latest) draw(s *shot, v view.View) ([]byte, error) {
 		return nil, err
 	}
 	return p.JPEG()
-}
-
-func overlayOptions(c config.Overlay, card *trt.Card, desc trt.Description, pane image.Point) overlay.Options {
-	return overlay.Options{
-		Width:      pane.X,
-		Height:     pane.Y,
-		MaskWidth:  desc.MaskWidth,
-		MaskHeight: desc.MaskHeight,
-		Classes:    card.Classes,
-		Alpha:      c.Alpha,
-		Legend:     c.Legend,
-		Stats:      c.Stats,
-		Stamp:      c.Stamp,
-	}
 }

@@ -22,6 +22,8 @@ type presenter struct {
 	recorder *stream.Recorder // nil when off
 	masks    *maskWriter      // nil when off
 
+	picture   image.Point // size of what is encoded
+	rate      rateWatch
 	shown     int
 	first     time.Time // capture time of the first frame
 	announced bool      // players can be told the stream's format
@@ -42,6 +44,9 @@ func (d *Daemon) newPresenter() (*presenter, error) {
 		var err error
 		if p.recorder, err = stream.NewRecorder(out.Video, stream.RecorderOptions{}); err != nil {
 			return nil, err
+		}
+		if kept := p.recorder.Recovered(); kept != "" {
+			d.o.Log.Warn().Str("kept_as", kept).Msg("found an interrupted recording")
 		}
 	}
 	return p, nil
@@ -124,28 +129,39 @@ func (p *presenter) wanted() bool {
 // viewers and files go on.
 func (p *presenter) prepare(s *shot) error {
 	d := p.d
-	f := s.frame
-	p.first = f.Captured
-	pane := image.Pt(max(16, f.Width&^1), max(16, f.Height&^1))
+	p.first = s.frame.Captured
+	o := overlayOptions(d.o.Config.Overlay, d.o.Engine, s.frame)
 	var err error
-	p.renderer, err = overlay.NewRenderer(overlayOptions(d.o.Config.Overlay, d.o.Engine.Card(), d.o.Engine.Describe(), pane))
-	if err != nil {
+	if p.renderer, err = overlay.NewRenderer(o); err != nil {
 		return err
 	}
 	if p.recorder == nil && d.rtsp == nil {
 		return nil
 	}
-	width := pane.X
+	p.picture = image.Pt(o.Width, o.Height)
 	if d.o.Config.Overlay.Visualize == view.SideBySide {
-		width *= 2
+		p.picture.X *= 2
 	}
+	return p.openEncoder(expectedFPS(d.camera.info(), s))
+}
+
+// openEncoder begins a new H.264 stream for pictures at the given rate.
+func (p *presenter) openEncoder(fps float64) error {
+	if p.encoder != nil {
+		if err := p.encoder.Close(); err != nil {
+			return err
+		}
+	}
+	c := p.d.o.Config.Stream
+	var err error
 	p.encoder, err = stream.NewEncoder(stream.EncoderOptions{
-		Width:       width,
-		Height:      pane.Y,
-		FPS:         expectedFPS(d.camera.info(), s),
-		BitrateKbps: d.o.Config.Stream.BitrateKbps,
-		KeyInterval: d.o.Config.Stream.KeyInterval,
+		Width:       p.picture.X,
+		Height:      p.picture.Y,
+		FPS:         fps,
+		BitrateKbps: c.BitrateKbps,
+		KeyInterval: c.KeyInterval,
 	})
+	p.rate = rateWatch{assumed: fps}
 	return err
 }
 
@@ -179,6 +195,11 @@ func (p *presenter) encode(s *shot) error {
 		return err
 	}
 	drawn := time.Now()
+	if fps, wrong := p.rate.add(drawn); wrong && d.camera.live() {
+		if err := p.openEncoder(fps); err != nil {
+			return err
+		}
+	}
 	key := d.rtsp != nil && d.rtsp.TakeKeyRequest()
 	au, err := p.encoder.Encode(picture.I420(), key)
 	if err != nil {
@@ -189,7 +210,8 @@ func (p *presenter) encode(s *shot) error {
 	d.metrics.ObserveStage(metrics.Encode, encoded.Sub(drawn))
 	d.figures.addOverhead(encoded.Sub(s.frame.Captured) - s.infer)
 	if len(au.NALUs) == 0 {
-		return nil // the encoder skipped the picture to keep its rate
+		d.metrics.Dropped(metrics.DropEncode, 1) // the encoder left it out to keep its rate
+		return nil
 	}
 	if p.recorder != nil {
 		if err := p.recorder.Write(au, p.mediaTime(s.frame)); err != nil {
@@ -197,18 +219,23 @@ func (p *presenter) encode(s *shot) error {
 		}
 		d.written.video.Add(1)
 	}
-	if d.rtsp == nil {
+	return p.serve(au, picture, s.frame)
+}
+
+// serve hands an access unit to the RTSP server, if there is one.
+func (p *presenter) serve(au stream.AccessUnit, picture *overlay.Picture, f *camera.Frame) error {
+	rtsp := p.d.rtsp
+	if rtsp == nil {
 		return nil
 	}
-	if !p.announced {
+	if sps, pps := au.ParameterSets(); sps != nil && pps != nil {
 		p.announced = true
-		sps, pps := au.ParameterSets()
-		if err := d.rtsp.SetFormat(sps, pps, picture.Width, picture.Height); err != nil {
+		if err := rtsp.SetFormat(sps, pps, picture.Width, picture.Height); err != nil {
 			return err
 		}
 	}
-	if err := d.rtsp.Write(au, s.frame.Captured); err != nil {
-		return fmt.Errorf("stream frame %d: %w", s.frame.Seq, err)
+	if err := rtsp.Write(au, f.Captured); err != nil {
+		return fmt.Errorf("stream frame %d: %w", f.Seq, err)
 	}
 	return nil
 }

@@ -100,16 +100,23 @@ func (d *Daemon) streamStats() (clients int, sentBytes uint64) {
 	return d.rtsp.Viewers(), d.rtsp.Stats().BytesSent
 }
 
-// ready says whether fresh frames go through the network.
+// ready says whether fresh frames come out of the network. A slow network is given the time
+// of two frames beyond the camera's deadline.
 func (d *Daemon) ready() error {
-	age, ok := d.camera.frameAge()
+	limit := d.o.Config.Camera.NoFrame
+	age, arrived := d.camera.frameAge()
+	idle, infer, segmented := d.figures.idle()
 	switch {
-	case !ok:
+	case !arrived:
 		return errors.New("no frame has arrived yet")
-	case age > d.o.Config.Camera.NoFrame:
-		return fmt.Errorf("the newest frame is %s old", age.Round(time.Second))
+	case !segmented:
+		return errors.New("no frame has been segmented yet")
+	case idle <= limit+2*infer:
+		return nil
+	case age > limit:
+		return fmt.Errorf("the camera's newest frame is %s old", age.Round(time.Second))
 	}
-	return nil
+	return fmt.Errorf("the network finished its newest frame %s ago", idle.Round(time.Second))
 }
 
 // dropped is the number of frames that gave way to newer ones.

@@ -153,7 +153,7 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	jpeg, _, err := s.o.Pictures.Picture(ctx, v, 0)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrNoPicture), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "there is no frame yet; /readyz says why", http.StatusServiceUnavailable)
 	case err != nil:

@@ -93,9 +93,9 @@ func (s *Server) Listen() error {
 	l, err := net.Listen("tcp", s.o.Address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen for HTTP on %s: another program uses this port; choose a free one with --http HOST:PORT: %w", s.o.Address, err)
+		return fmt.Errorf("listen for HTTP on %s: another program uses this port; choose a free one with --http HOST:PORT: %w", s.o.Address, syscall.EADDRINUSE)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listen for HTTP on %s: ports below 1024 need privileges; choose another with --http HOST:PORT: %w", s.o.Address, err)
+		return fmt.Errorf("listen for HTTP on %s: ports below 1024 need privileges; choose another with --http HOST:PORT: %w", s.o.Address, syscall.EACCES)
 	case err != nil:
 		return fmt.Errorf("listen for HTTP on %q: check --http HOST:PORT: %w", s.o.Address, err)
 	}
