@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -28,23 +29,30 @@ func (s *Server) bind() error {
 	for i, conn := range []*net.PacketConn{&s.rtp, &s.rtcp} {
 		address := net.JoinHostPort(host, strconv.Itoa(o.RTPPort+i))
 		if *conn, err = net.ListenPacket(network("udp", host), address); err != nil {
-			s.release()
+			_ = s.Close() // the fault that is told comes first
 			return fmt.Errorf("rtsp: listen on UDP %s: %w; choose another even port with --rtp-port, or 0 there for RTSP over TCP only", address, cause(err))
 		}
 	}
 	return nil
 }
 
-// release closes what bind opened. Closing twice does no harm.
-func (s *Server) release() {
+// Close releases the ports after [Server.Listen] where Run will never be called. It is
+// idempotent.
+func (s *Server) Close() error {
+	var errs []error
 	if s.tcp != nil {
-		s.tcp.Close()
+		errs = append(errs, s.tcp.Close())
 	}
 	for _, conn := range []net.PacketConn{s.rtp, s.rtcp} {
 		if conn != nil {
-			conn.Close()
+			errs = append(errs, conn.Close())
 		}
 	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, net.ErrClosed) })
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("rtsp: stop listening on %s: %w", s.Addr(), err)
+	}
+	return nil
 }
 
 // network keeps 0.0.0.0 to IPv4, which is what people mean by it.
@@ -74,33 +82,24 @@ func (s *Server) Addr() string {
 	return s.tcp.Addr().String()
 }
 
-// URL returns an address that players can open. A server on all interfaces is named by
-// this machine's first address on the network.
+// URL returns the stream's address with the host that the server listens on. A server on
+// all interfaces has the unspecified one, 0.0.0.0 or [::], for which the caller must put a
+// name that its client knows; [Server.LocalURL] does so for this machine.
 func (s *Server) URL() string {
 	address := s.Addr()
-	if host, port, err := net.SplitHostPort(address); err == nil {
-		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-			address = net.JoinHostPort(networkAddress(), port)
-		}
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
+		address = net.JoinHostPort(net.IPv6unspecified.String(), port)
 	}
 	return "rtsp://" + address + s.path
 }
 
-// networkAddress finds an address by which other machines reach this one.
-func networkAddress() string {
-	addresses, _ := net.InterfaceAddrs() // none known: loopback at least works here
-	found := "127.0.0.1"
-	for _, a := range addresses {
-		prefix, ok := a.(*net.IPNet)
-		if !ok || !prefix.IP.IsGlobalUnicast() {
-			continue
-		}
-		if prefix.IP.To4() != nil {
-			return prefix.IP.String()
-		}
-		found = prefix.IP.String()
+// LocalURL returns an address that a player on this machine can open.
+func (s *Server) LocalURL() string {
+	host, port, err := net.SplitHostPort(s.Addr())
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {
+		return "rtsp://" + net.JoinHostPort("127.0.0.1", port) + s.path
 	}
-	return found
+	return s.URL()
 }
 
 // patientListener outlives a shortage of file descriptors and connections that were

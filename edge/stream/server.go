@@ -117,8 +117,7 @@ func NewServer(o ServerOptions) *Server {
 
 // Listen binds the server's ports, so that an address in use is known before the program
 // says that it runs. Players that connect now wait until Run. After success the caller
-// must call Run, which releases the ports; with a context that has ended it does only
-// that.
+// must call Run or Close, either of which releases the ports.
 func (s *Server) Listen() error {
 	if o := s.options; o.QueuePackets < 0 || o.QueuePackets&(o.QueuePackets-1) != 0 {
 		return fmt.Errorf("rtsp: queue of %d packets: must be a power of two", o.QueuePackets)
@@ -132,7 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.tcp == nil {
 		return errors.New("rtsp: Run without a successful Listen")
 	}
-	defer s.release()
+	defer s.Close() // what Run tells matters more
 	if ctx.Err() != nil {
 		s.stop()
 		return nil

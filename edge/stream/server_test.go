@@ -3,10 +3,12 @@ package stream
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/textproto"
+	"net/url"
 	"runtime"
 	"strconv"
 	"strings"
@@ -151,35 +153,82 @@ func TestListenErrors(t *testing.T) {
 		})
 	}
 	t.Run("ports are free again", func(t *testing.T) {
-		s := NewServer(ServerOptions{Address: "127.0.0.1:0", RTPPort: freeRTPPort(t)})
-		for range 2 {
+		address, rtpPort := "127.0.0.1:0", freeRTPPort(t)
+		for name, release := range map[string]func(*Server) error{
+			"Run with an ended context": func(s *Server) error {
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				return s.Run(ended)
+			},
+			"Close": (*Server).Close,
+			"Close after Run": func(s *Server) error {
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				return errors.Join(s.Run(ended), s.Close(), s.Close())
+			},
+		} {
+			s := NewServer(ServerOptions{Address: address, RTPPort: rtpPort})
 			if err := s.Listen(); err != nil {
-				t.Fatal(err)
+				t.Fatalf("Listen before %s: %v", name, err)
 			}
-			ended, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := s.Run(ended); err != nil {
-				t.Errorf("Run with an ended context: %v", err)
+			address = s.Addr()
+			if err := release(s); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
-			s = NewServer(ServerOptions{Address: s.Addr(), RTPPort: s.options.RTPPort})
+		}
+		s := NewServer(ServerOptions{Address: address, RTPPort: rtpPort})
+		if err := s.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("nothing to close", func(t *testing.T) {
+		if err := NewServer(ServerOptions{}).Close(); err != nil {
+			t.Errorf("Close before Listen: %v", err)
 		}
 	})
 }
 
 func TestURL(t *testing.T) {
-	for _, test := range []struct{ address, path, want string }{
-		{"127.0.0.1:8554", "", "rtsp://127.0.0.1:8554/overlay"},
-		{"[::1]:8554", "cam/", "rtsp://[::1]:8554/cam"},
-		{"camera.example:8554", "/a/b", "rtsp://camera.example:8554/a/b"},
+	for _, test := range []struct{ address, path, want, local string }{
+		{"127.0.0.1:8554", "", "rtsp://127.0.0.1:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
+		{"[::1]:8554", "cam/", "rtsp://[::1]:8554/cam", "rtsp://[::1]:8554/cam"},
+		{"camera.example:8554", "/a/b", "rtsp://camera.example:8554/a/b", "rtsp://camera.example:8554/a/b"},
+		{"0.0.0.0:8554", "", "rtsp://0.0.0.0:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
+		{"[::]:8554", "", "rtsp://[::]:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
+		{":8554", "", "rtsp://[::]:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
 	} {
-		if got := NewServer(ServerOptions{Address: test.address, Path: test.path}).URL(); got != test.want {
+		s := NewServer(ServerOptions{Address: test.address, Path: test.path})
+		if got := s.URL(); got != test.want {
 			t.Errorf("URL of %q, path %q = %q, want %q", test.address, test.path, got, test.want)
 		}
+		if got := s.LocalURL(); got != test.local {
+			t.Errorf("LocalURL of %q, path %q = %q, want %q", test.address, test.path, got, test.local)
+		}
 	}
-	for _, everywhere := range []string{":8554", "0.0.0.0:8554", "[::]:8554"} {
-		got := NewServer(ServerOptions{Address: everywhere}).URL()
-		if strings.Contains(got, "//:") || strings.Contains(got, "0.0.0.0") || strings.Contains(got, "[::]") {
-			t.Errorf("URL of %q = %q, which no player can open", everywhere, got)
+}
+
+// A server on all interfaces can be reached by the address that it tells.
+func TestLocalURLOfAllInterfaces(t *testing.T) {
+	for _, everywhere := range []string{":0", "0.0.0.0:0"} {
+		s := NewServer(ServerOptions{Address: everywhere})
+		if err := s.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(s.LocalURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Errorf("%s: %v", everywhere, err)
+		} else {
+			conn.Close()
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
