@@ -1,14 +1,12 @@
 package stream
 
 import (
-	"errors"
 	"net"
 	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
-	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 )
 
 // handler is the Server as the RTSP library sees it. ANNOUNCE and RECORD have no methods
@@ -179,10 +177,6 @@ func (h *handler) OnStreamWriteError(c *gortsplib.ServerHandlerOnStreamWriteErro
 	h.mu.Unlock()
 	if !first {
 		return // the session lingers for the rest of the access unit
-	}
-	var full liberrors.ErrServerWriteQueueFull
-	if errors.As(c.Error, &full) {
-		h.slowClients.Add(1)
 	}
 	h.log.Warn().Err(c.Error).Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
 }

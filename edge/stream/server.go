@@ -53,16 +53,10 @@ type ServerOptions struct {
 	Log zerolog.Logger
 }
 
-// Stats is a snapshot of what a [Server] does and has done.
+// Stats is a snapshot of what a [Server] has done.
 type Stats struct {
-	// Connections counts the open RTSP connections.
-	Connections int
-	// ViewersTCP and ViewersUDP count the sessions that play, by transport.
-	ViewersTCP, ViewersUDP int
 	// BytesSent counts RTP and RTCP bytes handed to sessions since the start.
 	BytesSent uint64
-	// SlowClients counts sessions ended because they did not keep up.
-	SlowClients uint64
 }
 
 // Server offers one H.264 stream over RTSP 1.0 (RFC 2326) to any number of players, over
@@ -79,17 +73,16 @@ type Server struct {
 	writing sync.Mutex // serialises Write and SetFormat; taken before mu
 	clock   rtpClock
 
-	mu          sync.Mutex
-	rtsp        *gortsplib.Server // nil unless Run runs
-	track       *track            // nil before the first SetFormat
-	ready       chan struct{}     // closed once track can be played
-	stopped     chan struct{}     // closed when Run ends
-	conns       map[*gortsplib.ServerConn]struct{}
-	sessions    map[*gortsplib.ServerSession]*viewer
-	pastBytes   uint64 // sent by earlier tracks
-	viewers     atomic.Int32
-	keyWanted   atomic.Bool
-	slowClients atomic.Uint64
+	mu        sync.Mutex
+	rtsp      *gortsplib.Server // nil unless Run runs
+	track     *track            // nil before the first SetFormat
+	ready     chan struct{}     // closed once track can be played
+	stopped   chan struct{}     // closed when Run ends
+	conns     map[*gortsplib.ServerConn]struct{}
+	sessions  map[*gortsplib.ServerSession]*viewer
+	pastBytes uint64 // sent by earlier tracks
+	viewers   atomic.Int32
+	keyWanted atomic.Bool
 }
 
 // NewServer makes a server. It opens nothing.
@@ -298,18 +291,9 @@ func (s *Server) TakeKeyRequest() bool { return s.keyWanted.Swap(false) }
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats := Stats{Connections: len(s.conns), BytesSent: s.pastBytes, SlowClients: s.slowClients.Load()}
+	stats := Stats{BytesSent: s.pastBytes}
 	if s.track != nil {
 		stats.BytesSent += s.track.bytesSent()
-	}
-	for _, v := range s.sessions {
-		switch {
-		case !v.playing:
-		case v.transport == gortsplib.ProtocolTCP:
-			stats.ViewersTCP++
-		default:
-			stats.ViewersUDP++
-		}
 	}
 	return stats
 }
