@@ -168,10 +168,13 @@ func (d *Daemon) listen() error {
 		if err := d.rtsp.Listen(); err != nil {
 			return err
 		}
-		event.Str("rtsp", d.rtsp.URL())
+		event.Str("rtsp", d.rtsp.LocalURL())
 	}
 	if d.web != nil {
 		if err := d.web.Listen(); err != nil {
+			if d.rtsp != nil {
+				return errors.Join(err, d.rtsp.Close())
+			}
 			return err
 		}
 		event.Str("page", d.web.URL())

@@ -271,6 +271,25 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
+func TestPortsAreReleasedWhenAnotherIsInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := newSetup()
+	s.config.HTTP.Address = taken.Addr().String()
+	d := s.daemon(t)
+	if err := d.Run(t.Context()); err == nil {
+		t.Fatal("ran without its page")
+	}
+	again, err := net.Listen("tcp", d.rtsp.Addr())
+	if err != nil {
+		t.Fatalf("the RTSP port is still taken: %v", err)
+	}
+	again.Close()
+}
+
 func TestOutputsThatCannotBeWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
