@@ -76,9 +76,10 @@ type Keeper struct {
 
 // Run feeds the slot until ctx ends or a finite source does, and then returns nil. It
 // returns an error if the camera cannot be opened for a reason that will not mend
-// ([ErrPermanent], counted only until the camera has been open once), if a file is
-// truncated, after its frames have been passed on ([ErrTruncated]), and if a source does
-// not come back from a call ([ErrStuck]). All other faults are logged and retried for
+// ([ErrPermanent], counted only until the camera has been open once), if a source that is
+// not live fails, since opened again it would begin anew, if a file is truncated
+// ([ErrTruncated]), and if a source does not come back from a call ([ErrStuck]). The frames
+// before the fault have been passed on then. All other faults are logged and retried for
 // ever.
 //
 // Frames are numbered from 1 over all reopenings. When Run returns, the slot is closed
@@ -102,7 +103,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return err
 		case ctx.Err() != nil, errors.Is(err, errFinished), errors.Is(err, ErrSlotClosed):
 			return nil
-		case errors.Is(err, ErrTruncated), errors.Is(err, ErrPermanent) && !r.opened:
+		case r.recorded, errors.Is(err, ErrTruncated), errors.Is(err, ErrPermanent) && !r.opened:
 			return err
 		}
 		if !r.pause(ctx, err) {
@@ -118,8 +119,11 @@ type run struct {
 	noFrame time.Duration
 	retry   backoff
 	seq     uint64
-	opened  bool          // at least once
-	healthy time.Duration // from opening to the last frame of the latest attempt
+	opened  bool // at least once
+	// Of the latest attempt: whether it opened a source that is not live, and the time from
+	// opening to the last frame.
+	recorded bool
+	healthy  time.Duration
 
 	lastFault string
 	lostAt    time.Time // zero while the camera is well
@@ -146,12 +150,13 @@ func (r *run) attempt(ctx context.Context) error {
 
 // session opens the camera and reads it until an error, which it returns.
 func (r *run) session(ctx context.Context) error {
-	r.healthy = 0
+	r.recorded, r.healthy = false, 0
 	src, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
 	info := src.Info()
+	r.recorded = !info.Live
 	var once sync.Once
 	closeSource := func() {
 		once.Do(func() {

@@ -167,9 +167,9 @@ func TestKeeperNumbersFramesOverReopening(t *testing.T) {
 		sessions := 0
 		tr := newTrial(func(context.Context) (Source, error) {
 			if sessions++; sessions == 1 {
-				return newFake(false, time.Millisecond, 3, errors.New("cable fell out")), nil
+				return newFake(true, time.Millisecond, 3, errors.New("cable fell out")), nil
 			}
-			return newFake(false, time.Millisecond, 2, io.EOF), nil
+			return newFake(true, time.Millisecond, 2, io.EOF), nil
 		})
 		done := make(chan error, 1)
 		go func() { done <- tr.keeper.Run(t.Context()) }()
@@ -275,6 +275,7 @@ func TestKeeperOpenDeadline(t *testing.T) {
 func TestKeeperGivesUp(t *testing.T) {
 	permanent := fmt.Errorf("open clip.mp4: not a video: %w", ErrPermanent)
 	truncated := fmt.Errorf("read clip.mp4: %w", ErrTruncated)
+	bad := errors.New("read images: image 2.png cannot be decoded")
 	for name, tc := range map[string]struct {
 		open   func(n int) (Source, error)
 		want   error
@@ -283,6 +284,9 @@ func TestKeeperGivesUp(t *testing.T) {
 		"permanent":              {func(int) (Source, error) { return nil, permanent }, ErrPermanent, 0},
 		"permanent after a wait": {func(n int) (Source, error) { return nil, []error{syscall.EBUSY, permanent}[n] }, ErrPermanent, 0},
 		"truncated":              {func(int) (Source, error) { return newFake(true, time.Millisecond, 4, truncated), nil }, ErrTruncated, 4},
+		// Opened again, these would begin anew, for ever.
+		"bad image":    {func(int) (Source, error) { return newFake(false, time.Millisecond, 1, bad), nil }, bad, 1},
+		"stalled file": {func(int) (Source, error) { return newFake(false, time.Millisecond, 1, nil), nil }, ErrStalled, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -293,6 +297,11 @@ func TestKeeperGivesUp(t *testing.T) {
 				}
 				if tr.frames != tc.frames {
 					t.Errorf("%d frames, want %d", tr.frames, tc.frames)
+				}
+				if tc.frames > 0 {
+					if f, err := tr.keeper.Slot.Take(t.Context()); err != nil || f.Seq != uint64(tc.frames) {
+						t.Errorf("Take = %+v, %v; want frame %d from before the fault", f, err, tc.frames)
+					}
 				}
 			})
 		})
