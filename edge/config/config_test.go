@@ -114,7 +114,7 @@ func TestLaterLayersWin(t *testing.T) {
 	got, err := Load(Sources{
 		Environ: []string{
 			"ROBUSTNET_OVERLAY_ALPHA=0.2", "ROBUSTNET_STREAM_PATH=env",
-			"ROBUSTNET_SHARED=/data", "HOME=/root", "ROBUSTNETX=1", "NOVALUE",
+			"HOME=/root",
 		},
 		Flags: parsed(t, "--alpha=0.3", "--stamp", "--rtsp=off", "--config", file),
 	})
@@ -179,6 +179,36 @@ func TestFaultsOfAllLayersAtOnce(t *testing.T) {
 	}
 	if got := lines(t, err); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Variables that only share the prefix are not ours: Kubernetes sets these for the services
+// robustnet-edge and robustnet (kubernetes.io, "Accessing the Service").
+func TestOthersVariables(t *testing.T) {
+	ours := map[string]string{
+		"ROBUSTNET_OVERLY_ALPHA":        "no such setting; did you mean ROBUSTNET_OVERLAY_ALPHA?",
+		"ROBUSTNET_CONFG":               "no such setting; did you mean ROBUSTNET_CONFIG?",
+		"ROBUSTNET_HTTP_PREVIEW_FORMAT": "no such setting",
+		"ROBUSTNET_LOG":                 "no such setting",
+	}
+	for name, problem := range ours {
+		_, err := Load(Sources{Environ: []string{name + "=1"}})
+		if got, want := lines(t, err), name+": "+problem; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: faults %q, want %q", name, got, want)
+		}
+	}
+	others := []string{"ROBUSTNET_SHARED=/data", "ROBUSTNET_=", "ROBUSTNETX=1", "NOVALUE", "ROBUSTNET_TOKEN=1"}
+	for _, service := range []string{"ROBUSTNET_EDGE", "ROBUSTNET"} {
+		for _, variable := range []string{
+			"_SERVICE_HOST=10.0.0.11", "_SERVICE_PORT=8554", "_SERVICE_PORT_RTSP=8554", "_SERVICE_PORT_HTTP=8080",
+			"_PORT=tcp://10.0.0.11:8554", "_PORT_8554_TCP=tcp://10.0.0.11:8554", "_PORT_8554_TCP_PROTO=tcp",
+			"_PORT_8554_TCP_PORT=8554", "_PORT_8554_TCP_ADDR=10.0.0.11", "_PORT_8000_UDP_PORT=8000",
+		} {
+			others = append(others, service+variable)
+		}
+	}
+	if _, err := Load(Sources{Environ: others}); err != nil {
+		t.Errorf("error = %v, want none", err)
 	}
 }
 

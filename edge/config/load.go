@@ -11,9 +11,6 @@ import (
 // FileVariable names the configuration file in the environment, as --config does.
 const FileVariable = environmentPrefix + "CONFIG"
 
-// sharedVariable tells tests where their data lies. It is no setting.
-const sharedVariable = environmentPrefix + "SHARED"
-
 // fileFlag is the flag with the path of the configuration file.
 const fileFlag = "config"
 
@@ -109,24 +106,30 @@ func (l *loader) fault(from Origin, key, problem string) {
 	l.faults = append(l.faults, Fault{Origin: from, Key: key, Problem: problem})
 }
 
-// environment reads ROBUSTNET_* variables, in the order of their names.
+// environment reads ROBUSTNET_* variables, in the order of their names. Others may share
+// the prefix: Kubernetes makes ROBUSTNET_EDGE_SERVICE_HOST and more for a service called
+// robustnet-edge. Only what looks like a setting must be one.
 func (l *loader) environment(environ []string) {
-	known := []string{FileVariable, sharedVariable}
+	known, sections := []string{FileVariable}, []string{}
 	byName := map[string]setting{}
 	for _, s := range l.settings {
 		known = append(known, s.Env())
+		sections = append(sections, environmentPrefix+strings.ToUpper(s.Section()))
 		byName[s.Env()] = s
 	}
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, environmentPrefix) || name == FileVariable {
+			continue
+		}
 		from := Origin{Layer: LayerEnvironment, Where: name}
-		s, found := byName[name]
-		switch {
-		case found:
+		if s, found := byName[name]; found {
 			l.set(s, text, from)
-		case !strings.HasPrefix(name, environmentPrefix), slices.Contains(known, name):
-		default:
-			l.fault(from, "", "no such setting"+didYouMean(Nearest(name, known)))
+			continue
+		}
+		inSection := slices.ContainsFunc(sections, func(s string) bool { return name == s || strings.HasPrefix(name, s+"_") })
+		if near := Nearest(name, known); near != "" || inSection {
+			l.fault(from, "", "no such setting"+didYouMean(near))
 		}
 	}
 }
