@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,68 +28,104 @@ const (
 // table lists every setting, section by section, bound to the fields of c. It is the
 // only place where a setting is described.
 func table(c *Config) []setting {
-	const forever = 365 * 24 * time.Hour
+	return slices.Concat(
+		c.Camera.settings(),
+		c.Model.settings(),
+		c.Overlay.settings(),
+		c.Stream.settings(),
+		c.HTTP.settings(),
+		c.Output.settings(),
+		c.Log.settings(),
+	)
+}
+
+func (c *Camera) settings() []setting {
 	return []setting{
 		{"camera.uri", "camera", "where frames come from: a device, file, folder, network camera or rendered street",
-			text(&c.Camera.URI, "address", "such as /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path or synthetic:", cameraURI)},
+			text(&c.URI, "address", "such as /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path or synthetic:", cameraURI)},
 		{"camera.size", "size", "picture size asked of the camera",
-			size(&c.Camera.Size)},
+			size(&c.Size)},
 		{"camera.fps", "fps", "frames per second asked of the camera",
-			decimal(&c.Camera.FPS, 1, 240)},
+			decimal(&c.FPS, 1, 240)},
 		{"camera.no_frame", "no-frame", "reopen an open camera that is silent for this long",
-			span(&c.Camera.NoFrame, 500*time.Millisecond, 5*time.Minute)},
+			span(&c.NoFrame, 500*time.Millisecond, 5*time.Minute)},
 		{"camera.retry_max", "retry-max", "longest wait between two attempts to open the camera",
-			span(&c.Camera.RetryMax, time.Second, 10*time.Minute)},
+			span(&c.RetryMax, time.Second, 10*time.Minute)},
+	}
+}
 
+func (m *Model) settings() []setting {
+	return []setting{
 		{"model.path", "model", "model file (ONNX); nothing for the model inside the program",
-			path(&c.Model.Path, "file", "")},
+			path(&m.Path, "file", "")},
 		{"model.threads", "threads", "CPU threads for inference; 0 for all cores but one",
-			whole(&c.Model.Threads, 0, 256)},
+			whole(&m.Threads, 0, 256)},
 		{"model.library", "onnxruntime", "file of libonnxruntime; nothing to look for it",
-			path(&c.Model.Library, "file", "")},
+			path(&m.Library, "file", "")},
+	}
+}
 
+func (o *Overlay) settings() []setting {
+	return []setting{
 		{"overlay.visualize", "visualize", "what the outgoing picture shows",
-			oneOf(&c.Overlay.Visualize, view.All()...)},
+			oneOf(&o.Visualize, view.All()...)},
 		{"overlay.alpha", "alpha", "opacity of the classes' colours",
-			decimal(&c.Overlay.Alpha, 0, 1)},
+			decimal(&o.Alpha, 0, 1)},
 		{"overlay.legend", "legend", "draw the names of the classes",
-			boolean(&c.Overlay.Legend)},
+			boolean(&o.Legend)},
 		{"overlay.stats", "stats", "draw frame rate, latency and dropped frames",
-			boolean(&c.Overlay.Stats)},
+			boolean(&o.Stats)},
 		{"overlay.stamp", "stamp", "draw the capture time along the top edge for programs to read",
-			boolean(&c.Overlay.Stamp)},
+			boolean(&o.Stamp)},
+	}
+}
 
+func (s *Stream) settings() []setting {
+	return []setting{
 		{keyRTSP, "rtsp", "address of the RTSP server",
-			listener(&c.Stream.RTSP)},
+			listener(&s.RTSP)},
 		{"stream.path", "path", "path of the RTSP stream, the last part of its URL",
-			text(&c.Stream.Path, "path", "letters, digits, . _ ~ - and slashes between them", streamPath)},
+			text(&s.Path, "path", "letters, digits, . _ ~ - and slashes between them", streamPath)},
 		{"stream.rtp_port", "rtp-port", "UDP port for RTP, the next one is for RTCP; 0 for RTSP over TCP only",
-			rtpPort(&c.Stream.RTPPort)},
+			rtpPort(&s.RTPPort)},
 		{"stream.bitrate_kbps", "bitrate", "video bit rate in kbit/s",
-			whole(&c.Stream.BitrateKbps, 100, 100_000)},
+			whole(&s.BitrateKbps, 100, 100_000)},
 		{"stream.key_interval", "key-interval", "time between two key frames",
-			span(&c.Stream.KeyInterval, 100*time.Millisecond, time.Minute)},
+			span(&s.KeyInterval, 100*time.Millisecond, time.Minute)},
+	}
+}
 
+func (h *HTTP) settings() []setting {
+	return []setting{
 		{keyHTTP, "http", "address of the web page, snapshots and metrics",
-			listener(&c.HTTP.Address)},
+			listener(&h.Address)},
 		{"http.preview_fps", "preview-fps", "pictures per second in the live preview, at most",
-			whole(&c.HTTP.PreviewFPS, 1, 60)},
+			whole(&h.PreviewFPS, 1, 60)},
+	}
+}
 
+func (o *Output) settings() []setting {
+	const forever = 365 * 24 * time.Hour
+	return []setting{
 		{"output.video", "output", "write the drawn picture to this MP4 file",
-			path(&c.Output.Video, "file", ".mp4")},
+			path(&o.Video, "file", ".mp4")},
 		{"output.masks", "masks", "write a label image per frame into this folder",
-			path(&c.Output.Masks, "folder", "")},
+			path(&o.Masks, "folder", "")},
 		{"output.frames", "frames", "stop after this many frames; 0 for no limit",
-			whole(&c.Output.Frames, 0, 1_000_000_000)},
+			whole(&o.Frames, 0, 1_000_000_000)},
 		{"output.duration", "duration", "stop after this time; 0 for no limit",
-			span(&c.Output.Duration, 0, forever)},
+			span(&o.Duration, 0, forever)},
+	}
+}
 
+func (l *Log) settings() []setting {
+	return []setting{
 		{"log.level", "log-level", "least important log lines to write",
-			oneOf(&c.Log.Level, "debug", "info", "warn", "error")},
+			oneOf(&l.Level, "debug", "info", "warn", "error")},
 		{"log.format", "log-format", "form of log lines; auto is text on a terminal and JSON otherwise",
-			oneOf(&c.Log.Format, LogAuto, LogText, LogJSON)},
+			oneOf(&l.Format, LogAuto, LogText, LogJSON)},
 		{"log.summary", "summary", "time between two lines of running figures; 0 for none",
-			orZero(span(&c.Log.Summary, time.Second, time.Hour))},
+			orZero(span(&l.Summary, time.Second, time.Hour))},
 	}
 }
 
