@@ -109,7 +109,7 @@ func (o *Output) settings() []setting {
 	return []setting{
 		{"output.video", "output", "write the drawn picture to this MP4 file",
 			path(&o.Video, "file", ".mp4")},
-		{"output.masks", "masks", "write a label image per frame into this folder",
+		{"output.masks", "masks", "write a label image per frame into this folder; older files with other names stay",
 			path(&o.Masks, "folder", "")},
 		{"output.frames", "frames", "stop after this many frames; 0 for no limit",
 			whole(&o.Frames, 0, 1_000_000_000)},
