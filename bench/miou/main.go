@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/robustnet-edge/robustnet/train/confusion"
+	"github.com/robustnet-edge/robustnet/train/evaluate"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -114,17 +115,12 @@ func score(o options, stdout io.Writer) error {
 			return err
 		}
 	}
-	pairs, err := pairUp(o.labels, o.masks, o.list)
+	m := confusion.New(o.classes, o.ignore)
+	images, err := evaluate.Folder(m, o.labels, o.masks, o.list)
 	if err != nil {
 		return err
 	}
-	m := confusion.New(o.classes, o.ignore)
-	for _, p := range pairs {
-		if err := p.addTo(m); err != nil {
-			return err
-		}
-	}
-	if err := printTable(stdout, m, card, len(pairs)); err != nil {
+	if err := printTable(stdout, m, card, images); err != nil {
 		return err
 	}
 	if card == nil {

@@ -2,9 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/zlib"
-	"encoding/binary"
-	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
@@ -143,34 +140,6 @@ func TestScore(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Grey images of fewer bits than 8 come out of the decoder with other values.
-func TestFewBitsAreRefused(t *testing.T) {
-	t.Chdir(t.TempDir())
-	var pixels bytes.Buffer
-	z := zlib.NewWriter(&pixels)
-	z.Write([]byte{0, 0x01, 0x23}) // no filter; four pixels
-	z.Close()
-	file := []byte("\x89PNG\r\n\x1a\n")
-	file = appendChunk(file, "IHDR", []byte{0, 0, 0, 4, 0, 0, 0, 1, 4, 0, 0, 0, 0})
-	file = appendChunk(file, "IDAT", pixels.Bytes())
-	file = appendChunk(file, "IEND", nil)
-	if _, err := png.Decode(bytes.NewReader(file)); err != nil {
-		t.Fatalf("the test's image cannot be decoded: %v", err)
-	}
-	writeFile(t, "x.png", file)
-	_, _, err := readLabels("x.png")
-	if err == nil || !strings.Contains(err.Error(), "8 bit grey") {
-		t.Errorf("error = %v, want one about 8 bit grey", err)
-	}
-}
-
-func appendChunk(file []byte, kind string, data []byte) []byte {
-	file = binary.BigEndian.AppendUint32(file, uint32(len(data)))
-	at := len(file)
-	file = append(append(file, kind...), data...)
-	return binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(file[at:]))
 }
 
 func TestHelp(t *testing.T) {

@@ -1,4 +1,4 @@
-package main
+package evaluate
 
 import (
 	"bytes"
@@ -14,6 +14,27 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/confusion"
 )
+
+// Folder scores a folder of masks against a folder of label images, into m, and returns how
+// many masks there were. All are PNG images whose pixels are class ids.
+//
+// Without list, every mask is compared with the label image of the same name. With list, a
+// file of names without .png, one per line, each name needs a mask: of that name, or else,
+// for masks numbered 000000.png and up, the one whose number is the name's place in the
+// list. A mask of another size than its label image is scaled to it by nearest neighbour.
+// After an error m holds the pairs before it.
+func Folder(m *confusion.Matrix, labels, masks, list string) (int, error) {
+	pairs, err := pairUp(labels, masks, list)
+	if err != nil {
+		return 0, err
+	}
+	for i, p := range pairs {
+		if err := p.addTo(m); err != nil {
+			return i, err
+		}
+	}
+	return len(pairs), nil
+}
 
 // pair is a label image and the mask to be scored against it.
 type pair struct{ label, mask string }
