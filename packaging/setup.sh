@@ -48,12 +48,13 @@ command -v apt-get >/dev/null || {
 }
 
 need=$(missing $packages)
-if [ ! -e "$ort_stamp" ] && ! command -v npm >/dev/null; then
+ort_missing() { [ ! -e "$ort_lib" ] || [ ! -e "$ort_stamp" ]; }
+if ort_missing && ! command -v npm >/dev/null; then
 	need="$need npm"
 fi
 [ -z "$need" ] || apt_install $need
 
-if [ ! -e "$ort_stamp" ]; then
+if ort_missing; then
 	case $(uname -m) in
 	x86_64) arch=x64 ;;
 	aarch64) arch=arm64 ;;
@@ -62,8 +63,12 @@ if [ ! -e "$ort_stamp" ]; then
 	echo "setup: fetching $ort_package (113 MB)"
 	mkdir -p "$ort_dir"
 	tmp=$(mktemp -d "$ort_dir/.fetch.XXXXXX")
-	trap 'rm -rf "$tmp"' EXIT INT TERM
-	tarball=$(cd "$tmp" && npm pack --silent "$ort_package" | tail -n 1)
+	trap 'rm -rf "$tmp"' EXIT
+	trap 'exit 1' INT TERM
+	tarball=$(cd "$tmp" && npm pack --loglevel error "$ort_package") || {
+		echo "setup: could not fetch $ort_package: check the network; npm's message is above" >&2
+		exit 1
+	}
 	echo "$ort_sha512  $tmp/$tarball" | sha512sum --check --quiet || {
 		echo "setup: $ort_package is not the file that was reviewed: checksum differs; nothing was installed" >&2
 		exit 1
