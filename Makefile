@@ -8,17 +8,18 @@
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
 export ROBUSTNET_MODEL_LIBRARY ?= $(CURDIR)/build/lib/libonnxruntime.so.1
 
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -X main.version=$(VERSION)
-TAGS     ?=
-CAMERA   ?= synthetic:
-SECONDS  ?=
-ARGS     ?=
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+TAGS    ?=
+# Through the environment, because an address may hold any character.
+export CAMERA ?= synthetic:
+SECONDS ?=
+ARGS    ?=
 
 .PHONY: demo test build lint bench setup clean
 
 demo: build
-	build/robustnet-edge --camera '$(CAMERA)' $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
+	build/robustnet-edge --camera "$$CAMERA" $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
 
 build: setup
 	go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o build/ ./cmd/...
