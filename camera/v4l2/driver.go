@@ -37,6 +37,18 @@ type node struct {
 // enumeration guards the driver's registry, which each enumeration empties and refills.
 var enumeration sync.Mutex
 
+// readTimeout is the variable of the environment by which the driver knows how many whole
+// seconds it waits for a picture. It can be closed only between two such waits, and takes
+// five without the variable, which is longer than a program has to stop.
+const readTimeout = "PION_MEDIADEVICES_CAMERA_READ_TIMEOUT"
+
+func shortenReadTimeout() error {
+	if _, set := os.LookupEnv(readTimeout); set {
+		return nil
+	}
+	return os.Setenv(readTimeout, "1")
+}
+
 // find returns the device at path, or all cameras in the order of their numbers if path
 // is empty.
 func find(path string) ([]node, error) {
@@ -51,7 +63,10 @@ func find(path string) ([]node, error) {
 		}
 		wanted = filepath.Base(resolved)
 	}
-	nodes := enumerate(wanted)
+	nodes, err := enumerate(wanted)
+	if err != nil {
+		return nil, err
+	}
 	if len(nodes) > 0 {
 		return nodes, nil
 	}
@@ -75,9 +90,12 @@ func probe(path string) error {
 }
 
 // enumerate lists the cameras whose node has the given base name, or all.
-func enumerate(base string) []node {
+func enumerate(base string) ([]node, error) {
 	enumeration.Lock()
 	defer enumeration.Unlock()
+	if err := shortenReadTimeout(); err != nil {
+		return nil, err
+	}
 	mdcamera.Initialize() // the driver looks only once by itself, when the program starts
 	var nodes []node
 	for _, d := range driver.GetManager().Query(driver.FilterVideoRecorder()) {
@@ -95,5 +113,5 @@ func enumerate(base string) []node {
 	slices.SortFunc(nodes, func(a, b node) int {
 		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), cmp.Compare(a.path, b.path))
 	})
-	return nodes
+	return nodes, nil
 }

@@ -49,6 +49,9 @@ func chooseMode(modes []prop.Media, want request) (prop.Media, error) {
 		if a, ok := aliases[string(wanted)]; ok {
 			wanted = a
 		}
+		if _, known := formats[wanted]; !known {
+			return prop.Media{}, fmt.Errorf("format %s cannot be read; device has %s", want.format, describe(usable))
+		}
 		if fit = keep(fit, func(m prop.Media) bool { return m.FrameFormat == wanted }); len(fit) == 0 {
 			return prop.Media{}, fmt.Errorf("device has no format %s; it has %s", want.format, describe(usable))
 		}

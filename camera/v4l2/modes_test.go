@@ -65,6 +65,7 @@ func TestChooseMode(t *testing.T) {
 		"no modes":     {nil, request{}, "no modes"},
 		"only depth":   {[]prop.Media{mode(frame.FormatZ16, 640, 480, 30)}, request{}, "Z16 640x480"},
 		"other format": {webcam, request{format: "NV12"}, "it has MJPEG 1920x1080 1280x720 640x480, YUYV 1920x1080 1280x720 640x480"},
+		"unreadable":   {raw, request{format: "GREY"}, "format GREY cannot be read; device has YUYV 640x480 320x240"},
 		"other size":   {raw, request{width: 800, height: 600, exactSize: true}, "no size 800x600; it has YUYV 640x480 320x240"},
 	} {
 		if got, err := chooseMode(tc.modes, tc.want); err == nil || !strings.Contains(err.Error(), tc.err) {

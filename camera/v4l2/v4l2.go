@@ -40,8 +40,12 @@ const maxCorrupt = 10
 //
 // Errors wrap the kernel's: ENODEV or [fs.ErrNotExist] when the camera is not there, EBUSY
 // when another program has it, EACCES without permission. The driver gives no capture time,
-// so Captured is when the picture arrived, before it is converted. Close waits for the
-// driver, which looks up from a silent camera every five seconds.
+// so Captured is when the picture arrived, before it is converted.
+//
+// A silent camera is not an error: Read waits until a picture comes, its context ends or
+// the source is closed. The driver looks up from a silent camera once a second, so it takes
+// Read and Close up to a second to return then; Open sets
+// PION_MEDIADEVICES_CAMERA_READ_TIMEOUT to that end, unless it is set already.
 func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source, error) {
 	return open(ctx, uri, want, find)
 }
@@ -165,30 +169,38 @@ func newSource(n node, mode prop.Media, reader video.Reader) *source {
 // Info implements [camera.Source].
 func (s *source) Info() camera.Info { return s.info }
 
-// Read implements [camera.Source]. Its context is heeded between pictures only.
+// Read implements [camera.Source]. Its context is heeded between pictures, or once a second.
 func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
-	for corrupt := 0; ; corrupt++ {
+	corrupt := 0
+	for {
 		if err := s.ended(ctx); err != nil {
 			return nil, err
 		}
 		img, release, err := s.reader.Read()
-		if err != nil {
-			if corrupt < maxCorrupt && isDamage(err) {
-				continue
-			}
+		switch {
+		case err == nil:
+			f, err := s.frame(img)
+			release()
+			return f, err
+		case isSilence(err): // for how long is the caller's decision
+		case isDamage(err) && corrupt < maxCorrupt:
+			corrupt++
+		default:
 			return nil, s.readError(err)
 		}
-		f := s.pool.Get()
-		f.Captured = time.Now()
-		f.PTS = f.Captured.Sub(s.opened)
-		err = s.convert(f, img)
-		release()
-		if err != nil {
-			f.Release()
-			return nil, fmt.Errorf("read %s: %w", s.info.Name, err)
-		}
-		return f, nil
 	}
+}
+
+// frame stamps and converts a picture.
+func (s *source) frame(img image.Image) (*camera.Frame, error) {
+	f := s.pool.Get()
+	f.Captured = time.Now()
+	f.PTS = f.Captured.Sub(s.opened)
+	if err := s.convert(f, img); err != nil {
+		f.Release()
+		return nil, fmt.Errorf("read %s: %w", s.info.Name, err)
+	}
+	return f, nil
 }
 
 func (s *source) convert(f *camera.Frame, img image.Image) error {
@@ -219,13 +231,14 @@ func isDamage(err error) bool {
 	return errors.As(err, &format) || errors.As(err, &unsupported) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+// isSilence recognises the driver's error for a camera that sent nothing, which is not
+// exported.
+func isSilence(err error) bool { return err.Error() == "read timeout" }
+
 func (s *source) readError(err error) error {
 	what := "read " + s.info.Name
-	switch {
-	case errors.Is(err, io.EOF): // so says the driver after Close
+	if errors.Is(err, io.EOF) { // so says the driver after Close
 		return fmt.Errorf("%s: %w", what, fs.ErrClosed)
-	case err.Error() == "read timeout": // the driver's own error, not exported
-		return fmt.Errorf("%s: %w: %w", what, camera.ErrStalled, err)
 	}
 	return explain(what, s.node.path, err)
 }

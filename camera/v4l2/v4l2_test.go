@@ -189,7 +189,7 @@ func TestReadFaults(t *testing.T) {
 		is    error // nil: a frame comes
 	}{
 		"unplugged":        {[]any{syscall.ENODEV}, syscall.ENODEV},
-		"silent":           {[]any{errors.New("read timeout")}, camera.ErrStalled},
+		"silent at first":  {[]any{errSilence, errSilence, errSilence, yuv(32, 16, 50)}, nil},
 		"closed":           {nil, fs.ErrClosed},
 		"some damage":      {append(append([]any{}, damage...), yuv(32, 16, 50)), nil},
 		"nothing but":      {append(append([]any{}, damage...), jpeg.FormatError("last straw")), jpeg.FormatError("last straw")},
@@ -211,6 +211,62 @@ func TestReadFaults(t *testing.T) {
 }
 
 var errAny = errors.New("any error")
+
+// errSilence is the driver's.
+var errSilence = errors.New("read timeout")
+
+// Only its caller gives a silent camera up.
+func TestSilence(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end func(src camera.Source, cancel context.CancelFunc) error
+		is  error
+	}{
+		"closed":    {func(src camera.Source, _ context.CancelFunc) error { return src.Close() }, fs.ErrClosed},
+		"cancelled": {func(_ camera.Source, cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
+	} {
+		waits := make(chan struct{})
+		src := newSource(node{device: &fakeDevice{}}, mode(frame.FormatYUYV, 32, 16, 30),
+			video.ReaderFunc(func() (image.Image, func(), error) { waits <- struct{}{}; return nil, nil, errSilence }))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { _, err := src.Read(ctx); done <- err }()
+		<-waits
+		<-waits
+		if err := tc.end(src, cancel); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for ended := false; !ended; {
+			select {
+			case <-waits:
+			case err := <-done:
+				if ended = true; !errors.Is(err, tc.is) {
+					t.Errorf("%s: Read = %v, want %v", name, err, tc.is)
+				}
+			}
+		}
+		cancel()
+		if err := src.Close(); err != nil {
+			t.Errorf("%s: Close = %v", name, err)
+		}
+	}
+}
+
+func TestReadTimeout(t *testing.T) {
+	for set, want := range map[string]string{"": "1", "3": "3"} {
+		t.Setenv(readTimeout, set) // restores it in the end
+		if set == "" {
+			if err := os.Unsetenv(readTimeout); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := enumerate("video-none"); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv(readTimeout); got != want {
+			t.Errorf("%s=%q becomes %q, want %q", readTimeout, set, got, want)
+		}
+	}
+}
 
 func TestCloseEndsRead(t *testing.T) {
 	d := &fakeDevice{modes: []prop.Media{mode(frame.FormatYUYV, 32, 16, 30)}, reading: make(chan struct{}), shut: make(chan struct{})}
