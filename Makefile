@@ -35,6 +35,8 @@ lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	go vet -tags openh264 ./edge/stream
+	go tool staticcheck -tags openh264 ./edge/stream
 
 bench: build
 	bench/run.sh
