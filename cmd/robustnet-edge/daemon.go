@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/camera/dir"
+	"github.com/robustnet-edge/robustnet/camera/file"
+	"github.com/robustnet-edge/robustnet/camera/rtsp"
+	"github.com/robustnet-edge/robustnet/camera/synthetic"
+	"github.com/robustnet-edge/robustnet/camera/v4l2"
+	"github.com/robustnet-edge/robustnet/edge"
+	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/models"
+	"github.com/robustnet-edge/robustnet/trt/ort"
+)
+
+// cameras are the kinds of camera that this program knows, by URI scheme.
+func cameras() camera.Openers {
+	return camera.Openers{
+		"v4l2":      v4l2.Open,
+		"file":      file.Open,
+		"dir":       dir.Open,
+		"rtsp":      rtsp.Open,
+		"rtsps":     rtsp.Open,
+		"synthetic": synthetic.Open,
+	}
+}
+
+// runDaemon loads the model and runs the daemon until ctx ends or it is done.
+func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err error) {
+	engine, err := openModel(cfg.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	desc := engine.Describe()
+	log.Info().Str("model", engine.Card().Name).Str("backend", desc.Backend).Int("threads", desc.Threads).
+		Str("input", size(desc.InputWidth, desc.InputHeight)).Str("mask", size(desc.MaskWidth, desc.MaskHeight)).
+		Msg("model loaded")
+	if ctx.Err() != nil {
+		return nil // asked to stop while the model was loading
+	}
+	build := readBuild()
+	daemon, err := edge.New(edge.Options{
+		Config:   cfg,
+		Openers:  cameras(),
+		Engine:   engine,
+		Log:      log,
+		Version:  build.Version,
+		Revision: build.Revision,
+	})
+	if err != nil {
+		return err
+	}
+	return daemon.Run(ctx)
+}
+
+func size(width, height int) string { return config.Size{Width: width, Height: height}.String() }
+
+func openModel(c config.Model) (*ort.Engine, error) {
+	o := ort.Options{Library: c.Library, Threads: c.Threads}
+	if c.Path == "" {
+		return ort.Load(models.DefaultName, models.Default, o)
+	}
+	return ort.Open(c.Path, o)
+}
