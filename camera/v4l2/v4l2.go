@@ -106,7 +106,7 @@ func start(n node, wish request) (*source, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", what, err, camera.ErrPermanent), n.Close())
 	}
-	reader, err := n.VideoRecord(mode)
+	reader, err := record(n, mode)
 	if err != nil {
 		return nil, explain(fmt.Sprintf("%s: start %s %dx%d", what, mode.FrameFormat, mode.Width, mode.Height), n.path, err)
 	}
