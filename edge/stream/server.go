@@ -218,17 +218,23 @@ func (s *Server) stop() {
 
 // SetFormat says what Write will deliver: the parameter sets, without start codes, and
 // the picture size that they stand for. It must be called before the first Write and
-// again whenever they change; the slices are copied. While the size stays, sessions go
-// on; a new size ends them, so that players reconnect and learn it.
+// again whenever they change; while they do not, it costs nothing. The slices are copied.
+// While the size stays, sessions go on; a new size ends them, so that players reconnect
+// and learn it.
 func (s *Server) SetFormat(sps, pps []byte, width, height int) error {
-	next, err := newTrack(sps, pps, width, height)
-	if err != nil {
-		return err
-	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	old := s.track
+	s.mu.Unlock()
+	if old != nil && old.has(sps, pps, width, height) {
+		return nil // so with every key frame
+	}
+	next, err := newTrack(sps, pps, width, height)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
 	if s.isStopped() {
 		s.mu.Unlock()
 		return nil

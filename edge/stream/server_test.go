@@ -417,8 +417,14 @@ func TestSetFormat(t *testing.T) {
 	}
 	d := dial(t, s)
 	d.mustPlay(overTCP)
-	if err := s.SetFormat(sps, pps, o.Width, o.Height); err != nil {
-		t.Fatal(err)
+	// Encoders repeat their parameter sets with every key frame.
+	allocations := testing.AllocsPerRun(10, func() {
+		if err := s.SetFormat(sps, pps, o.Width, o.Height); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations > 1 { // other goroutines may allocate meanwhile
+		t.Errorf("the same format again takes %v allocations, want none", allocations)
 	}
 	if status := d.ask("GET_PARAMETER", ""); status != 200 || s.Viewers() != 1 {
 		t.Errorf("the same format again: status %d and %d viewers, want 200 and 1", status, s.Viewers())

@@ -59,6 +59,12 @@ func newTrack(sps, pps []byte, width, height int) (*track, error) {
 	return t, nil
 }
 
+// has tells whether the track was made for this format.
+func (t *track) has(sps, pps []byte, width, height int) bool {
+	ownSPS, ownPPS := t.format.SafeParams()
+	return t.width == width && t.height == height && bytes.Equal(ownSPS, sps) && bytes.Equal(ownPPS, pps)
+}
+
 // open makes the track playable on a started server.
 func (t *track) open(server *gortsplib.Server) error {
 	t.stream = &gortsplib.ServerStream{
