@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -157,15 +156,23 @@ func (r *run) session(ctx context.Context) error {
 	}
 	info := src.Info()
 	r.recorded = !info.Live
-	var once sync.Once
+	var begun atomic.Bool
+	closed := make(chan struct{})
+	var stuck *time.Timer // set before closed is
 	closeSource := func() {
-		once.Do(func() {
+		if begun.CompareAndSwap(false, true) {
+			defer close(closed)
+			stuck = time.AfterFunc(stuckAfter, func() { r.warnStuck(ctx) })
 			if err := src.Close(); err != nil {
 				r.Log.Debug().Err(err).Str("camera", info.Name).Msg("camera closed with an error")
 			}
-		})
+		}
 	}
-	defer closeSource()
+	defer func() {
+		closeSource()
+		<-closed // another goroutine may have begun
+		stuck.Stop()
+	}()
 	// Sources should heed the context of Read; closing also ends those that cannot.
 	defer context.AfterFunc(ctx, closeSource)()
 	if ctx.Err() != nil {
@@ -179,7 +186,7 @@ func (r *run) open(ctx context.Context) (Source, error) {
 	openCtx, cancel := context.WithTimeout(ctx, r.noFrame)
 	defer cancel()
 	// A driver that hangs can only be reported: a second attempt would find it busy.
-	stuck := time.AfterFunc(r.noFrame+stuckAfter, r.warnStuck)
+	stuck := time.AfterFunc(r.noFrame+stuckAfter, func() { r.warnStuck(ctx) })
 	defer stuck.Stop()
 	src, err := r.Open(openCtx)
 	if err != nil && openCtx.Err() != nil && ctx.Err() == nil {
@@ -192,15 +199,9 @@ func (r *run) open(ctx context.Context) (Source, error) {
 // deadline is closed, which makes its Read return.
 func (r *run) pump(ctx context.Context, src Source, closeSource func()) error {
 	info, start := src.Info(), time.Now()
-	var stalled, returned atomic.Bool
-	defer returned.Store(true)
+	var stalled atomic.Bool
 	watchdog := time.AfterFunc(r.noFrame, func() {
 		stalled.Store(true)
-		time.AfterFunc(stuckAfter, func() {
-			if !returned.Load() {
-				r.warnStuck()
-			}
-		})
 		closeSource()
 	})
 	defer watchdog.Stop()
@@ -258,7 +259,11 @@ func (r *run) noteOpened(info Info) {
 	}
 }
 
-func (r *run) warnStuck() {
+// warnStuck tells of a call that hangs. Once ctx has ended, Run itself reports it.
+func (r *run) warnStuck(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
 	r.Log.Error().Err(ErrStuck).Msg("camera was told to close and has not; unplug it or restart the program")
 }
 

@@ -379,6 +379,50 @@ func TestKeeperStuckDriver(t *testing.T) {
 	close(release)
 }
 
+// stubbornSource is slow to close, though its Read returns at once.
+type stubbornSource struct {
+	*fakeSource
+	lasts time.Duration
+}
+
+func (s *stubbornSource) Close() error {
+	err := s.fakeSource.Close()
+	time.Sleep(s.lasts) // virtual time
+	return err
+}
+
+// A camera that hangs while it is closed is reported; it is opened again only afterwards.
+func TestKeeperReportsHangingClose(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lasts    time.Duration
+		err      error // of Read; nil stalls
+		warnings int
+	}{
+		"stalled and stuck":  {lasts: time.Minute, warnings: 1},
+		"stalled and slow":   {lasts: stuckAfter / 2, warnings: 0},
+		"failed and stuck":   {lasts: time.Minute, err: io.ErrUnexpectedEOF, warnings: 1},
+		"failed and at once": {err: io.ErrUnexpectedEOF, warnings: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opens := 0
+				tr := newTrial(func(context.Context) (Source, error) {
+					if opens++; opens == 1 {
+						return &stubbornSource{newFake(true, time.Millisecond, 1, tc.err), tc.lasts}, nil
+					}
+					return newFake(true, time.Second, 1e6, nil), nil
+				})
+				if err := tr.runFor(t, 2*time.Minute); err != nil || opens != 2 {
+					t.Errorf("Run = %v with %d openings, want nil and 2", err, opens)
+				}
+				if n := strings.Count(tr.log.String(), ErrStuck.Error()); n != tc.warnings {
+					t.Errorf("%d reports of a stuck driver, want %d:\n%s", n, tc.warnings, &tr.log)
+				}
+			})
+		})
+	}
+}
+
 func TestOpeners(t *testing.T) {
 	src := newFake(true, 0, 0, nil)
 	o := Openers{"file": func(context.Context, URI, Want) (Source, error) { return src, nil }}

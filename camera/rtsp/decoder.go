@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
 )
@@ -26,6 +27,9 @@ type decoder struct {
 	mu      sync.Mutex
 	pending stamps
 }
+
+// waitDelay is how long a killed decoder's children may keep its error output open.
+const waitDelay = time.Second
 
 // findFFmpeg returns the decoder's program.
 func findFFmpeg() (string, error) {
@@ -53,6 +57,7 @@ func startDecoder(path string, c codec, width, height int) (*decoder, error) {
 		// Frames are cut from the stream by their size, so it must not change.
 		"-s", fmt.Sprintf("%dx%d", width, height), "-flush_packets", "1", "pipe:1")
 	d.cmd.Stderr = &d.stderr
+	d.cmd.WaitDelay = waitDelay
 	// A Ctrl-C at the terminal is for the program, which ends the decoder in order.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var errIn, errOut error
@@ -98,11 +103,14 @@ func (d *decoder) read() (*camera.Frame, error) {
 	return f, nil
 }
 
-// kill ends the process, which makes read and write return.
+// kill ends the process and makes read and write return. It may be called by any goroutine,
+// and more than once.
 func (d *decoder) kill() {
-	// The errors say that it has ended already.
+	// The errors say that it has ended already. The pipes are closed for the sake of a wrapper
+	// script, whose children outlive it and hold the other ends.
 	_ = d.cmd.Process.Kill()
 	_ = d.stdin.Close()
+	_ = d.stdout.Close()
 }
 
 // wait frees the process and says how it ended. It is called once, after kill and after the

@@ -112,11 +112,6 @@ func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rt
 func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan unit) {
 	var d *decoder
 	var sps []byte
-	defer func() {
-		if d != nil {
-			d.kill()
-		}
-	}()
 	for {
 		var u unit
 		select {
@@ -148,12 +143,14 @@ func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan un
 			return
 		}
 		if d.write(u.nalus, u.stamp) != nil {
-			return // the process has ended, and its reader tells why
+			d.kill() // it has ended or reads no more; its reader tells why
+			return
 		}
 	}
 }
 
-// begin starts the decoder and what reads it.
+// begin starts the decoder, what reads it, and what ends it with the source: a decoder that
+// hangs would block its writer for ever.
 func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
 	w, h, fps, err := c.size(sps)
 	if err != nil {
@@ -164,6 +161,10 @@ func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
 		return nil, err
 	}
 	s.setInfo(w, h, fps, c.name)
+	s.wg.Go(func() {
+		<-s.done
+		d.kill()
+	})
 	s.wg.Go(func() {
 		for {
 			f, err := d.read()

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -300,6 +302,31 @@ func TestGarbage(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Release()
+	}
+}
+
+// A decoder that hangs, so that the pipe to it fills up, must not hold Close.
+func TestCloseEndsHangingDecoder(t *testing.T) {
+	c := codecH264()
+	units := encode(t, c, bars, "-g", "10", "-tune", "zerolatency")
+	// More than a pipe holds; NAL units of type 12 are filler.
+	units[0] = append(units[0], append([]byte{0x0c}, randomBytes(150_000)...))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	uri := camera.URI{Scheme: "rtsp", Address: serveCoded(t, c, units).address("", "/live")}
+	src, err := Open(t.Context(), uri, camera.Want{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() { closeClean(t, src); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatal("Close waits for a decoder that hangs")
 	}
 }
 
