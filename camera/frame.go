@@ -42,6 +42,10 @@ func (f *Frame) Release() {
 	}
 }
 
+// MaxSide is the greatest width and height of a frame in pixels. Sources refuse anything
+// larger, since what decodes it could exhaust the memory.
+const MaxSide = 8192
+
 // Pool recycles frames of one size, so that a steady stream allocates nothing. It is
 // safe for concurrent use.
 type Pool struct {

@@ -14,7 +14,6 @@ import (
 // Limits of the size and fps options.
 const (
 	minSide = 16
-	maxSide = 8192
 	maxFPS  = 240
 )
 
@@ -77,8 +76,8 @@ func parseSize(v string) (width, height int, err error) {
 		return 0, 0, errors.New("want WIDTHxHEIGHT, such as 1280x720")
 	}
 	for _, side := range []int{width, height} {
-		if side < minSide || side > maxSide || side%2 != 0 {
-			return 0, 0, fmt.Errorf("width and height must be even and within %d..%d", minSide, maxSide)
+		if side < minSide || side > MaxSide || side%2 != 0 {
+			return 0, 0, fmt.Errorf("width and height must be even and within %d..%d", minSide, MaxSide)
 		}
 	}
 	return width, height, nil

@@ -2,6 +2,7 @@
 package dir
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/camera/internal/pace"
+	"github.com/robustnet-edge/robustnet/camera/internal/picture"
 )
 
 // defaultFPS spaces the frames' PTS where the address names no rate.
@@ -51,8 +53,9 @@ type source struct {
 //	fps   images per second, 1 by default; without pace it only spaces PTS
 //	loop  1: start over at the end; PTS keeps rising
 //
-// Frames may differ in size; Info tells the size of the first. Name is the file's base name
-// without extension. An image that cannot be decoded is an error of Read that names it.
+// Frames may differ in size, up to [camera.MaxSide]; Info tells the size of the first. Name is
+// the file's base name without extension, so two files that differ in the extension only are
+// refused. An image that cannot be decoded is an error of Read that names it.
 func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, error) {
 	name := uri.Redacted()
 	if err := ctx.Err(); err != nil {
@@ -100,8 +103,25 @@ func list(name, dir string) ([]string, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("open %s: folder holds no images (%s): %w", name, strings.Join(extensions, " "), camera.ErrPermanent)
 	}
-	return files, nil
+	return files, checkUnique(name, files)
 }
+
+// checkUnique refuses files whose frames would have the same name, since results that are
+// named after frames would overwrite each other.
+func checkUnique(name string, files []string) error {
+	byFrame := make(map[string]string, len(files))
+	for _, f := range files {
+		frame := frameName(f)
+		if other, taken := byFrame[frame]; taken {
+			return fmt.Errorf("open %s: %s and %s have the same name but for the extension; rename or move one: %w",
+				name, other, f, camera.ErrPermanent)
+		}
+		byFrame[frame] = f
+	}
+	return nil
+}
+
+func frameName(file string) string { return strings.TrimSuffix(file, filepath.Ext(file)) }
 
 // Info implements [camera.Source].
 func (s *source) Info() camera.Info { return s.info }
@@ -125,7 +145,7 @@ func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
 	}
 	s.next++
 	f.Captured, f.PTS = time.Now(), pts
-	f.Name = strings.TrimSuffix(file, filepath.Ext(file))
+	f.Name = frameName(file)
 	return f, nil
 }
 
@@ -145,8 +165,7 @@ func (s *source) ended(ctx context.Context) error {
 	return nil
 }
 
-// decode reads one image into a frame. Files are checked by Go first, for better errors
-// than OpenCV's.
+// decode reads one image into a frame.
 func (s *source) decode(file string) (*camera.Frame, error) {
 	path := filepath.Join(s.dir, file)
 	data, err := os.ReadFile(path)
@@ -155,6 +174,9 @@ func (s *source) decode(file string) (*camera.Frame, error) {
 	}
 	if len(data) == 0 {
 		return nil, fmt.Errorf("read %s: image %s is empty; delete or replace it", s.name, path)
+	}
+	if err := picture.Check(bytes.NewReader(data)); err != nil {
+		return nil, fmt.Errorf("read %s: image %s cannot be decoded: %w; delete or replace it", s.name, path, err)
 	}
 	m, err := gocv.IMDecode(data, gocv.IMReadColor)
 	if err != nil {

@@ -2,7 +2,9 @@ package dir
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
@@ -33,6 +35,22 @@ func writePNG(t *testing.T, path string, w, h int, c color.Color) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(png.Encode(f, img), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// claimSize writes another size into the header of a PNG file (PNG section 11.2.1), whose
+// checksum it mends.
+func claimSize(t *testing.T, path string, w, h uint32) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.BigEndian.PutUint32(data[16:], w)
+	binary.BigEndian.PutUint32(data[20:], h)
+	binary.BigEndian.PutUint32(data[29:], crc32.ChecksumIEEE(data[12:29]))
+	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,7 +159,12 @@ func TestFormats(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	empty, bad, late := t.TempDir(), t.TempDir(), t.TempDir()
+	empty, bad, late, huge, twins := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	for _, name := range []string{"a.b.png", "a.jpg", "a.png"} {
+		writePNG(t, filepath.Join(twins, name), 2, 2, color.Black)
+	}
+	writePNG(t, filepath.Join(huge, "huge.png"), 2, 2, color.Black)
+	claimSize(t, filepath.Join(huge, "huge.png"), 40000, 40000)
 	writePNG(t, filepath.Join(late, "1.png"), 2, 2, color.Black)
 	file := filepath.Join(late, "1.png")
 	for path, data := range map[string]string{filepath.Join(bad, "broken.png"): "no image", filepath.Join(late, "2.jpg"): "", filepath.Join(empty, "x.txt"): "x"} {
@@ -154,6 +177,8 @@ func TestErrors(t *testing.T) {
 		"without image": {empty, "holds no images"},
 		"a file":        {file, "file:" + file},
 		"broken first":  {bad, "broken.png"},
+		"huge":          {huge, "huge.png cannot be decoded: it has 40000×40000 pixels"},
+		"same name":     {twins, "a.jpg and a.png have the same name"},
 	} {
 		if _, err := open(t, "dir:"+tc.path); !errors.Is(err, camera.ErrPermanent) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: Open = %v; want a permanent error with %q", name, err, tc.want)

@@ -16,6 +16,7 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/camera/cvmat"
 	"github.com/robustnet-edge/robustnet/camera/internal/pace"
+	"github.com/robustnet-edge/robustnet/camera/internal/picture"
 )
 
 // fallbackFPS is used for files that name no rate.
@@ -155,6 +156,11 @@ func (s *source) rewind() error {
 	s.capture = capture // to be closed even if it did not open
 	if err != nil || !capture.IsOpened() {
 		return fmt.Errorf("open %s: is not a video that FFmpeg can read, or its end is missing; try ffprobe on it: %w", s.name, camera.ErrPermanent)
+	}
+	// Before the first picture, since OpenCV ends the program when it has no memory for one.
+	w, h := capture.Get(gocv.VideoCaptureFrameWidth), capture.Get(gocv.VideoCaptureFrameHeight)
+	if err := picture.CheckSize(int(w), int(h)); err != nil {
+		return fmt.Errorf("open %s: it cannot be decoded: %w: %w", s.name, err, camera.ErrPermanent)
 	}
 	// OpenCV 4.6 with FFmpeg 5 turns pictures the wrong way round, so storedTurn does it.
 	const orientationAuto gocv.VideoCaptureProperties = 49 // CAP_PROP_ORIENTATION_AUTO

@@ -286,6 +286,7 @@ func TestOpenErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wide := makeClip(t, "wide.avi", "color=red:size=8208x16:rate=5:duration=1", "-c:v", "mjpeg")
 	sound := makeClip(t, "sound.mp4", "sine=duration=1")
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -298,6 +299,7 @@ func TestOpenErrors(t *testing.T) {
 		"empty":           {write("zero.mp4", nil), "empty"},
 		"text":            {write("text.mp4", []byte("no video at all")), "not a video"},
 		"noise":           {write("noise.mp4", bytes.Repeat([]byte{0x9c, 0x11, 0x47, 0xe0}, 9999)), "not a video"},
+		"too wide":        {wide, "8208×16 pixels"},
 		"index cut off":   {write("half.mp4", clip[:len(clip)/2]), "its end is missing"},
 		"only sound":      {sound, "not a video"},
 		"pattern of name": {filepath.Join(dir, "img_%02d.png"), "no such file"},

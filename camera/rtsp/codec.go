@@ -5,10 +5,9 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
-)
 
-// maxSide bounds what a stream may claim its pictures to be.
-const maxSide = 8192
+	"github.com/robustnet-edge/robustnet/camera/internal/picture"
+)
 
 // codec is what this package knows of a video coding that the decoder process reads.
 type codec struct {
@@ -67,8 +66,8 @@ func (c codec) size(sps []byte) (width, height int, fps float64, err error) {
 	if err != nil {
 		return 0, 0, 0, fmt.Errorf("%s stream has a bad sequence parameter set: %w", c.name, err)
 	}
-	if width < 1 || height < 1 || width > maxSide || height > maxSide {
-		return 0, 0, 0, fmt.Errorf("%s stream says that its pictures have %d×%d pixels, which is outside 1..%d", c.name, width, height, maxSide)
+	if err := picture.CheckSize(width, height); err != nil {
+		return 0, 0, 0, fmt.Errorf("%s stream has a picture that cannot be decoded: %w", c.name, err)
 	}
 	return width, height, fps, nil
 }

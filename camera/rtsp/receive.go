@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
@@ -13,6 +14,7 @@ import (
 	"gocv.io/x/gocv"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/camera/internal/picture"
 )
 
 const (
@@ -236,18 +238,19 @@ func (jpegUnit) Release() {}
 
 func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
 	var pool *camera.Pool
+	var header bytes.Reader
 	for bad := 0; ; {
 		u, err := pictures.Take(context.Background())
 		if err != nil {
 			return
 		}
-		m, err := gocv.IMDecode(u.data, gocv.IMReadColor)
-		if err != nil || m.Empty() {
+		header.Reset(u.data)
+		m, err := decodeJPEG(&header, u.data)
+		if err != nil {
 			if bad++; bad > maxBadJPEGs {
-				s.fail(errors.Join(fmt.Errorf("%d JPEGs in a row cannot be decoded", bad), err, m.Close()))
+				s.fail(fmt.Errorf("%d JPEGs in a row cannot be decoded: %w", bad, err))
 				return
 			}
-			_ = m.Close()
 			continue
 		}
 		bad = 0
@@ -261,6 +264,22 @@ func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
 			return
 		}
 	}
+}
+
+// decodeJPEG decodes data, whose beginning header reads. The size is checked although RTP
+// limits it: a camera can hide another header in the quantization tables.
+func decodeJPEG(header io.Reader, data []byte) (gocv.Mat, error) {
+	if err := picture.Check(header); err != nil {
+		return gocv.Mat{}, err
+	}
+	m, err := gocv.IMDecode(data, gocv.IMReadColor)
+	if err == nil && m.Empty() {
+		err = errors.New("it is damaged")
+	}
+	if err != nil {
+		return gocv.Mat{}, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 func (s *source) putJPEG(pool *camera.Pool, m gocv.Mat, at stamp) error {
