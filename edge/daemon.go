@@ -131,6 +131,8 @@ func (d *Daemon) serve(ctx context.Context, p *presenter) error {
 	// Faults of the first two stages are kept aside, because the frames before the fault
 	// are still on their way, and a failing member would stop the group under them.
 	var cameraErr, inferErr error
+	// A large model on a small processor takes longer for a frame than a stop may.
+	defer context.AfterFunc(ctx, d.o.Engine.Interrupt)()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		cameraErr = d.keeper().Run(gctx)
@@ -233,6 +235,9 @@ func (d *Daemon) infer(ctx context.Context) error {
 		result, err := d.o.Engine.Run(f)
 		if err != nil {
 			s.Release()
+			if ctx.Err() != nil {
+				return nil // interrupted
+			}
 			return fmt.Errorf("segment: %w", err)
 		}
 		start := time.Now()

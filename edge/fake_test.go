@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,11 @@ type fakeEngine struct {
 // gate holds up a network until the test lets it go on.
 type gate struct {
 	entered, step, open chan struct{}
+	once                sync.Once
 }
+
+// interrupt lets all through, as a test does that closes open.
+func (g *gate) interrupt() { g.once.Do(func() { close(g.open) }) }
 
 func newGate() *gate {
 	return &gate{entered: make(chan struct{}), step: make(chan struct{}), open: make(chan struct{})}
@@ -64,6 +69,12 @@ func (e *fakeEngine) Run(f *camera.Frame) (trt.Result, error) {
 		e.mask[i] = f.Pix[0] % 2
 	}
 	return trt.Result{Mask: e.mask[:], Style: e.style[:], Infer: time.Millisecond}, nil
+}
+
+func (e *fakeEngine) Interrupt() {
+	if e.gate != nil {
+		e.gate.interrupt()
+	}
 }
 
 func (e *fakeEngine) Close() error { return nil }

@@ -7,10 +7,14 @@
 package trt
 
 import (
+	"errors"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
 )
+
+// ErrInterrupted is returned by [Engine] when Run was told to stop.
+var ErrInterrupted = errors.New("inference was interrupted")
 
 // Engine is a loaded model with static shapes. Run and Close are called by one goroutine at
 // a time; Card and Describe may be called by any, at any time. It must be closed: it pins
@@ -24,6 +28,9 @@ type Engine interface {
 	// only read. The result's slices belong to the engine and hold until the next Run or
 	// Close. Run after Close is an error.
 	Run(f *camera.Frame) (Result, error)
+	// Interrupt makes a Run in progress return soon, and every later one at once, with
+	// [ErrInterrupted]. It may be called from any goroutine, and after Close.
+	Interrupt()
 	// Close frees the model. It is idempotent and must not overlap Run.
 	Close() error
 }

@@ -171,6 +171,9 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 	}, nil
 }
 
+// Interrupt implements [trt.Engine].
+func (e *Engine) Interrupt() { e.session.interrupt() }
+
 // fill scales the frame into the input tensor as RGB.
 func (e *Engine) fill(f *camera.Frame) error {
 	src, err := e.frames.Mat(f)

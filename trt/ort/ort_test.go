@@ -134,6 +134,28 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+func TestInterrupted(t *testing.T) {
+	e := load(t, trttest.Options{})
+	f := newFrame(48, 36, func(_, _ int) [3]uint8 { return [3]uint8{} })
+	if _, err := e.Run(f); err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(e.Interrupt)
+	}
+	others.Wait()
+	for range 2 {
+		if _, err := e.Run(f); !errors.Is(err, trt.ErrInterrupted) {
+			t.Errorf("Run after Interrupt: error = %v, want ErrInterrupted", err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e.Interrupt()
+}
+
 func TestDescribe(t *testing.T) {
 	e := load(t, trttest.Options{InputWidth: 64, InputHeight: 40, MaskWidth: 16, MaskHeight: 20})
 	got := e.Describe()

@@ -2,6 +2,7 @@ package ort_test
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"image/png"
 	"math"
@@ -196,6 +197,30 @@ func TestReferenceStyle(t *testing.T) {
 	t.Logf("root mean square distance %.2f deviations", rms)
 	if !(rms < 3) {
 		t.Errorf("style lies %.2f deviations from the source domain's, want below 3", rms)
+	}
+}
+
+func TestReferenceRunIsInterrupted(t *testing.T) {
+	e := reference(t, ort.Options{})
+	frame := clipFrames(t, 1)[0]
+	failed := make(chan error)
+	runs := make(chan struct{}, 1)
+	go func() {
+		for {
+			if _, err := e.Run(frame); err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case runs <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	<-runs // the next run is in progress, or about to be
+	e.Interrupt()
+	if err := <-failed; !errors.Is(err, trt.ErrInterrupted) {
+		t.Errorf("error = %v, want ErrInterrupted", err)
 	}
 }
 

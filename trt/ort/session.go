@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/yalue/onnxruntime_go"
+
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // session is a model in ONNX Runtime, bound to an engine's input and output memory.
@@ -16,6 +19,10 @@ type session struct {
 	ort     *onnxruntime_go.AdvancedSession
 	tensors []onnxruntime_go.Value
 	pin     runtime.Pinner
+
+	mu          sync.Mutex // guards what follows against an interrupt from elsewhere
+	control     *onnxruntime_go.RunOptions
+	interrupted bool
 }
 
 // open binds the model to the engine's slices, which stay where they are until close. After
@@ -33,6 +40,9 @@ func (s *session) open(model []byte, e *Engine) error {
 		return err
 	}
 	defer options.Destroy()
+	if s.control, err = onnxruntime_go.NewRunOptions(); err != nil {
+		return fmt.Errorf("make run options: %w", err)
+	}
 	s.ort, err = onnxruntime_go.NewAdvancedSessionWithONNXData(model,
 		[]string{"image"}, []string{"mask", "style"},
 		[]onnxruntime_go.Value{image}, []onnxruntime_go.Value{mask, style}, options)
@@ -73,7 +83,29 @@ func sessionOptions(threads int) (*onnxruntime_go.SessionOptions, error) {
 }
 
 // run reads the input slice and fills the output slices.
-func (s *session) run() error { return oneLine(s.ort.Run()) }
+func (s *session) run() error {
+	err := s.ort.RunWithOptions(s.control)
+	if err != nil && s.wasInterrupted() {
+		return trt.ErrInterrupted
+	}
+	return oneLine(err)
+}
+
+// interrupt ends a run in progress after the operator that it is in. ONNX Runtime keeps the
+// order, so that later runs end at once.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		s.interrupted = s.control.Terminate() == nil
+	}
+}
+
+func (s *session) wasInterrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.interrupted
+}
 
 // close frees what open made, however far it came.
 func (s *session) close() error {
@@ -83,6 +115,12 @@ func (s *session) close() error {
 	}
 	for _, t := range s.tensors {
 		errs = append(errs, t.Destroy())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		errs = append(errs, s.control.Destroy())
+		s.control = nil
 	}
 	s.pin.Unpin()
 	return errors.Join(errs...)
