@@ -19,9 +19,14 @@ type Frame struct {
 	Pix           []byte
 	Width, Height int
 
-	// Seq counts the frames that left the camera since the program started. A gap means
+	// Seq counts the frames that sources delivered since the program started. A gap means
 	// that frames were dropped between two that arrived.
 	Seq uint64
+	// Skipped is how many pictures of the camera, as far as the source knows, did not become
+	// frames between the frame before and this one: it or its driver gave them up because the
+	// reader or a decoder came too late, or they were lost or damaged on their way. They are
+	// not counted in Seq.
+	Skipped uint64
 	// Captured is when the picture left the camera, as near as the source can tell. It
 	// carries a monotonic reading.
 	Captured time.Time

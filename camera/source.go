@@ -23,8 +23,6 @@ type Info struct {
 	// Live says that frames arrive whether or not anyone is ready, so that slow
 	// consumers must skip some. The others wait, and every frame is processed.
 	Live bool
-	// Frames is the number of frames in a finite source; 0 when unknown or endless.
-	Frames int
 	// Format names what the camera delivers before conversion, e.g. "MJPEG", "YUYV",
 	// "H264"; empty when that means nothing.
 	Format string
@@ -36,7 +34,8 @@ type Source interface {
 	Info() Info
 	// Read blocks for the next frame and passes it to the caller. It returns io.EOF at
 	// the end of a finite source; after any error the source must be closed. Only one
-	// goroutine may read. Read sets every field but Seq, which the [Keeper] owns.
+	// goroutine may read. Read sets every field but Seq, which the [Keeper] owns; pictures
+	// that the source gave up are told in the Skipped of the frame after them.
 	Read(ctx context.Context) (*Frame, error)
 	// Close frees the source. It is idempotent, may be called while Read blocks, and
 	// makes that Read return soon.

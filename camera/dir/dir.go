@@ -79,9 +79,6 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 		return nil, fmt.Errorf("%w: %w", err, camera.ErrPermanent)
 	}
 	s.info = camera.Info{Name: name, Width: first.Width, Height: first.Height, FPS: fps, Live: s.paced}
-	if !s.loop {
-		s.info.Frames = len(files)
-	}
 	first.Release()
 	return s, nil
 }

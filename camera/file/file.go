@@ -57,6 +57,10 @@ type source struct {
 // none, as for the last few frames of some files, the nominal rate continues. Quarter turns
 // stored in MP4 and QuickTime files are applied. At the end of a file that lacks frames which its
 // header announces, Read reports [camera.ErrTruncated].
+//
+// The picture size must not change within the file, as it can where recordings are strung
+// together: OpenCV 4.6 does not tell, and then repeats the last picture or delivers damaged
+// ones. Convert such a file first: ffmpeg -i clip.ts -vf scale=1280:720 clip.mp4.
 func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, error) {
 	name := uri.Redacted()
 	if err := ctx.Err(); err != nil {
@@ -129,9 +133,6 @@ func (s *source) begin() error {
 	s.pool = camera.NewPool(w, h)
 	s.info = camera.Info{
 		Name: s.name, Width: w, Height: h, FPS: s.fps, Live: s.paced, Format: s.capture.CodecString(),
-	}
-	if !s.loop {
-		s.info.Frames = s.announced
 	}
 	f := s.pool.Get()
 	if err := s.place(f); err != nil {

@@ -24,6 +24,14 @@ const (
 	maxBadJPEGs = 10
 )
 
+// What a camera may lack, for the error of Open.
+const (
+	noKeyFrame = "camera sends pictures but no key frame (IDR), with which decoding begins; " +
+		"set a shorter key frame interval (GOP, I-frame interval) in the camera, or allow more time"
+	noParameters = "camera sends key frames without parameter sets (SPS), which decoding needs; " +
+		"choose another stream or profile in its settings"
+)
+
 // arrival dates the picture that is being put together from packets.
 type arrival struct {
 	rate  time.Duration // of the stream's clock, in hertz
@@ -85,18 +93,27 @@ func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rt
 	s.wg.Go(func() { s.decode(ffmpeg, c, withoutEmpty(params), units) })
 	a := newArrival(f)
 	waiting := true // for a key frame
+	giveUp := func() {
+		a.lost()
+		if a.started { // before the first key frame, nothing could be decoded
+			s.skipped.Add(1)
+		}
+	}
 	onPacket := func(pkt *rtp.Packet) {
 		a.packet()
 		au, err := rtpDecoder.Decode(pkt)
 		if err != nil {
 			if pkt.Marker {
-				a.lost()
+				giveUp()
 			}
 			return
 		}
 		au = withoutEmpty(au)
 		if waiting && !c.isKey(au) {
-			a.lost()
+			if !a.started {
+				s.obstacle.Store(noKeyFrame)
+			}
+			giveUp()
 			return
 		}
 		u := unit{nalus: au, stamp: a.picture(pkt)}
@@ -105,6 +122,7 @@ func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rt
 			waiting = false
 		default: // the decoder is too slow: catch up at the next key frame
 			waiting = true
+			s.skipped.Add(1)
 		}
 	}
 	return stream{media: m, format: f, onPacket: onPacket}, nil
@@ -128,6 +146,7 @@ func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan un
 				u.nalus = append(params[:len(params):len(params)], u.nalus...)
 			}
 			if found == nil {
+				s.obstacle.Store(noParameters)
 				continue // nor can FFmpeg decode without it
 			}
 		}
@@ -173,7 +192,7 @@ func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
 			if err != nil {
 				break
 			}
-			s.frames.Put(f)
+			s.put(f)
 		}
 		d.kill()
 		s.fail(d.wait())
@@ -226,10 +245,13 @@ func (s *source) receiveJPEG(m *description.Media, f format.Format, rtpDecoder j
 		if err != nil {
 			if pkt.Marker {
 				a.lost()
+				s.skipped.Add(1)
 			}
 			return
 		}
-		pictures.Put(jpegUnit{data: data, stamp: a.picture(pkt)})
+		if pictures.Put(jpegUnit{data: data, stamp: a.picture(pkt)}) {
+			s.skipped.Add(1)
+		}
 	}}
 }
 
@@ -251,6 +273,7 @@ func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
 				s.fail(fmt.Errorf("%d JPEGs in a row cannot be decoded: %w", bad, err))
 				return
 			}
+			s.skipped.Add(1)
 			continue
 		}
 		bad = 0
@@ -293,6 +316,13 @@ func (s *source) putJPEG(pool *camera.Pool, m gocv.Mat, at stamp) error {
 	f := pool.Get()
 	copy(f.Pix, data)
 	f.Captured, f.PTS = at.arrived, at.pts
-	s.frames.Put(f)
+	s.put(f)
 	return nil
+}
+
+// put hands a frame to Read, in place of one that it was too slow to take.
+func (s *source) put(f *camera.Frame) {
+	if s.frames.Put(f) {
+		s.skipped.Add(1)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -33,8 +34,12 @@ type source struct {
 	ready  chan struct{} // closed when the size is known
 	done   chan struct{} // closed by the first fail
 	once   sync.Once
-	cause  error // why done is closed
-	wg     sync.WaitGroup
+	// skipped counts the pictures that were given up since the last frame was read.
+	skipped atomic.Uint64
+	// obstacle is what keeps the first picture from being decoded: a string, or nothing.
+	obstacle atomic.Value
+	cause    error // why done is closed
+	wg       sync.WaitGroup
 }
 
 // Open connects to the camera of an rtsp: or rtsps: address and waits until it has sent a key
@@ -47,7 +52,8 @@ type source struct {
 //
 // Frames carry the arrival of their first packet as Captured, and the camera's own clock,
 // counted from the first frame, as PTS. When the consumer or the processor is too slow,
-// pictures are skipped up to the next key frame.
+// pictures are skipped up to the next key frame, and told in Skipped, as are those that lack
+// packets. What the decoder process gives up is not known.
 //
 // A wrong password and a stream without video wrap [camera.ErrPermanent]; a path that the
 // camera does not have wraps [fs.ErrNotExist]. A camera that changes its picture size, or
@@ -83,6 +89,9 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 	}
 	if !stop() {
 		err = ctx.Err()
+		if obstacle, ok := s.obstacle.Load().(string); ok {
+			err = fmt.Errorf("%s: %w", obstacle, err)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open camera %s: %w", name, explain(err)), s.Close())
@@ -220,6 +229,7 @@ func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read camera %s: %w", s.name, err)
 	}
+	f.Skipped = s.skipped.Swap(0)
 	return f, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -211,6 +213,82 @@ func TestOpenErrors(t *testing.T) {
 			t.Errorf("Open = %v; want a sentence on the missing package", err)
 		}
 	})
+}
+
+// openLacking opens a camera whose access units lack something, and returns the error.
+func openLacking(t *testing.T, c codec, lack func(au [][]byte) [][]byte) error {
+	t.Helper()
+	var units [][][]byte
+	for _, au := range encode(t, c, bars, "-g", "10", "-tune", "zerolatency") {
+		if au = lack(au); len(au) > 0 {
+			units = append(units, au)
+		}
+	}
+	uri := camera.URI{Scheme: "rtsp", Address: serveCoded(t, c, units).address("", "/live")}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	src, err := Open(ctx, uri, camera.Want{})
+	if err == nil {
+		t.Fatalf("Open succeeded: %+v, %v", src.Info(), src.Close())
+	}
+	return err
+}
+
+// Why a camera that sends pictures shows none must not be left to guesses.
+func TestOpenNamesWhatIsLacking(t *testing.T) {
+	for _, c := range []codec{codecH264(), codecH265()} {
+		t.Run(c.name, func(t *testing.T) {
+			err := openLacking(t, c, func(au [][]byte) [][]byte {
+				if c.isKey(au) {
+					return nil
+				}
+				return au
+			})
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no key frame") {
+				t.Errorf("Open of a camera without key frames = %v; want a deadline that names them", err)
+			}
+			err = openLacking(t, c, func(au [][]byte) [][]byte {
+				return slices.DeleteFunc(au, func(nalu []byte) bool { return c.isSPS(nalu) })
+			})
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "without parameter sets") {
+				t.Errorf("Open of a camera without parameter sets = %v; want a deadline that names them", err)
+			}
+		})
+	}
+}
+
+// Every picture that the camera numbers in its clock is either delivered or told as skipped.
+func TestSkippedPicturesAreCounted(t *testing.T) {
+	c := codecH264()
+	cam := serveCoded(t, c, encode(t, c, bars, "-g", "10", "-tune", "zerolatency"))
+	src, err := open(t, cam.address("", "/live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := read(t, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.PTS != 0 || f.Skipped != 0 {
+		t.Fatalf("first frame has PTS %v and %d skipped, want none", f.PTS, f.Skipped)
+	}
+	f.Release()
+	inner := src.(*source)
+	for inner.skipped.Load() < 5 { // give frames up instead of reading them
+		if err := t.Context().Err(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	if f, err = read(t, src); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	// The counter and the slot are not read at one instant.
+	number := int(f.PTS / (time.Second / 25))
+	if skipped := int(f.Skipped); skipped < 5 || skipped < number-2 || skipped > number {
+		t.Errorf("picture %d after picture 0 tells of %d skipped, want %d", number, skipped, number-1)
+	}
 }
 
 // A camera that accepts and then says nothing must not hold Open longer than its context.

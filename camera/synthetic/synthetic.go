@@ -83,7 +83,7 @@ func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source,
 	return &source{
 		settings: set,
 		info: camera.Info{
-			Name: name, Width: o.Width, Height: o.Height, FPS: o.FPS, Live: set.paced, Frames: set.frames,
+			Name: name, Width: o.Width, Height: o.Height, FPS: o.FPS, Live: set.paced,
 		},
 		street: street,
 		pool:   camera.NewPool(o.Width, o.Height),
@@ -96,6 +96,7 @@ func (s *source) Info() camera.Info { return s.info }
 
 // Read implements [camera.Source].
 func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
+	expected := s.next
 	if err := s.await(ctx); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
@@ -110,7 +111,7 @@ func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
 	}
 	f := s.pool.Get()
 	s.street.Render(n, f.Pix, nil)
-	f.Captured, f.PTS = time.Now(), s.due(n)
+	f.Captured, f.PTS, f.Skipped = time.Now(), s.due(n), uint64(n-expected)
 	s.next++
 	return f, nil
 }

@@ -54,7 +54,7 @@ func TestDefaultsAndWishes(t *testing.T) {
 		{"synthetic:", camera.Want{Width: 322, Height: 241, FPS: 12.5}, camera.Info{Width: 322, Height: 240, FPS: 12.5, Live: true}},
 		{"synthetic:", camera.Want{Width: 9000, Height: 10, FPS: 1e9}, camera.Info{Width: 4096, Height: 64, FPS: 240, Live: true}},
 		{"synthetic:", camera.Want{Width: -4, FPS: math.NaN()}, camera.Info{Width: 1280, Height: 720, FPS: 30, Live: true}},
-		{"synthetic:?size=128x96&fps=5&pace=0&frames=7", camera.Want{Width: 640, Height: 480, FPS: 9}, camera.Info{Width: 128, Height: 96, FPS: 5, Frames: 7}},
+		{"synthetic:?size=128x96&fps=5&pace=0&frames=7", camera.Want{Width: 640, Height: 480, FPS: 9}, camera.Info{Width: 128, Height: 96, FPS: 5}},
 	}
 	for _, tt := range tests {
 		uri, err := camera.ParseURI(tt.address)
@@ -110,10 +110,15 @@ func TestPacedFramesKeepTheSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, "synthetic:?size=64x64&fps=20&frames=40")
 		start := time.Now()
+		var behind uint64 // delivered or skipped
 		next := func(wantAt, wantPTS time.Duration) {
 			t.Helper()
 			f := read(t, s)
 			defer f.Release()
+			if number := uint64(f.PTS / (50 * time.Millisecond)); f.Skipped != number-behind {
+				t.Errorf("frame with PTS %v says that it skips %d frames, want %d", f.PTS, f.Skipped, number-behind)
+			}
+			behind += f.Skipped + 1
 			if at := time.Since(start); at != wantAt || f.PTS != wantPTS || !f.Captured.Equal(time.Now()) {
 				t.Errorf("frame with PTS %v came at %v captured at %v, want PTS %v at %v", f.PTS, at, f.Captured.Sub(start), wantPTS, wantAt)
 			}
