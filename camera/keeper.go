@@ -16,7 +16,7 @@ import (
 const (
 	DefaultNoFrame    = 5 * time.Second
 	DefaultRetryFirst = 500 * time.Millisecond
-	DefaultRetryMax   = 10 * time.Second
+	DefaultRetryMax   = 15 * time.Second
 )
 
 const (
