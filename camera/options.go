@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/robustnet-edge/robustnet/internal/nearest"
 )
 
 // Limits of the size and fps options.
@@ -200,38 +202,9 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // didYouMean returns a question that names the word nearest to got, or nothing if none
 // is near.
 func didYouMean(got string, words []string) string {
-	if len(got) > 32 {
+	near := nearest.Word(strings.ToLower(got), words)
+	if near == "" {
 		return ""
 	}
-	best, nearest := 3, ""
-	for _, w := range words {
-		if d := editDistance(strings.ToLower(got), w); d < best {
-			best, nearest = d, w
-		}
-	}
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s?)", nearest)
-}
-
-// editDistance is Levenshtein's, over bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf(" (did you mean %s?)", near)
 }
