@@ -9,11 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/train/confusion"
+	"github.com/robustnet-edge/robustnet/train/evaluate"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
@@ -33,29 +33,13 @@ func TestAccuracy(t *testing.T) {
 	model := needShared(t, referenceModel)
 	clip := needShared(t, "data/video/camvid_0016E5_15fps.mp4")
 	labels := needShared(t, "data/camvid/labels")
-	list, err := os.ReadFile(needShared(t, "data/camvid/splits/day_val.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := strings.Fields(string(list))
+	list := needShared(t, "data/camvid/splits/day_val.txt")
 
 	masks := t.TempDir()
 	process(t, headless("--camera", "file:"+clip+"?pace=0", "--model", model, "--masks", masks)...)
-	if got := fileNames(t, masks); len(got) != len(names) {
-		t.Fatalf("%d masks, want %d", len(got), len(names))
-	}
 	m := confusion.New(classes, ignore)
-	for i, name := range names {
-		truth := readIDs(t, filepath.Join(labels, name+".png"))
-		mask := readIDs(t, filepath.Join(masks, fmt.Sprintf("%06d.png", i)))
-		size := truth.Rect.Size()
-		scaled, err := confusion.Resize(mask.Pix, mask.Rect.Dx(), mask.Rect.Dy(), size.X, size.Y)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Add(truth.Pix, scaled); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+	if n, err := evaluate.Folder(m, labels, masks, list); err != nil || n != 101 {
+		t.Fatalf("scored %d masks: %v; want 101", n, err)
 	}
 	content, err := os.ReadFile(model)
 	if err != nil {
