@@ -8,10 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +67,7 @@ func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source,
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	set, err := parse(uri.Params, want)
+	set, err := settingsOf(uri, want)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w: %w", name, err, camera.ErrPermanent)
 	}
@@ -185,80 +181,48 @@ func (s *source) setStyle(n int) error {
 	return s.street.SetStyle(style)
 }
 
-// parse reads the options of an address.
-func parse(params url.Values, want camera.Want) (settings, error) {
-	set := settings{scene: scene.Options{Seed: defaultSeed}, paced: true}
-	if v := params.Get("scene"); v != "" && v != "street" {
+// settingsOf reads the options of an address, whose form [camera.ParseURI] has checked.
+func settingsOf(uri camera.URI, want camera.Want) (settings, error) {
+	set := settings{
+		scene:  scene.Options{Seed: uint64(uri.Int("seed", defaultSeed)), FPS: uri.FPS()},
+		paced:  uri.Bool("pace", true),
+		frames: int(uri.Int("frames", 0)),
+	}
+	if v := uri.Text("scene", "street"); v != "street" {
 		return set, fmt.Errorf("unknown scene %q: choose street", v)
 	}
-	var err error
-	if v := params.Get("style"); v == "cycle" {
+	switch v := uri.Text("style", ""); v {
+	case "":
+	case "cycle":
 		set.cycle = true
-	} else if v != "" {
+	default:
+		var err error
 		if set.scene.Style, err = scene.ParseStyle(v); err != nil {
 			return set, fmt.Errorf("%w, cycle", err)
 		}
 	}
-	if v := params.Get("seed"); v != "" {
-		seed, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return set, fmt.Errorf("seed=%s: want a whole number", v)
-		}
-		set.scene.Seed = uint64(seed)
+	set.scene.Width, set.scene.Height = uri.Size() // scene.New checks the range
+	if set.scene.Width == 0 {
+		set.scene.Width, set.scene.Height = nearestSize(want)
 	}
-	switch v := params.Get("pace"); v {
-	case "", "1":
-	case "0":
-		set.paced = false
-	default:
-		return set, fmt.Errorf("pace=%s: want 1 (as a live camera) or 0 (as fast as possible)", v)
+	if set.scene.FPS == 0 {
+		set.scene.FPS = nearestFPS(want)
 	}
-	if v := params.Get("frames"); v != "" {
-		n, err := strconv.ParseInt(v, 10, 32)
-		if err != nil || n < 1 {
-			return set, fmt.Errorf("frames=%s: want a whole number, 1 or more", v)
-		}
-		set.frames = int(n)
-	}
-	if err := parseSize(&set.scene, params.Get("size"), want); err != nil {
-		return set, err
-	}
-	return set, parseFPS(&set.scene, params.Get("fps"), want)
+	return set, nil
 }
 
-// parseSize takes the size from the address, which must fit, or comes as near as it can
-// to the wanted one.
-func parseSize(o *scene.Options, v string, want camera.Want) error {
-	if v != "" {
-		w, h, _ := strings.Cut(v, "x")
-		var errW, errH error
-		o.Width, errW = strconv.Atoi(w)
-		o.Height, errH = strconv.Atoi(h)
-		if errors.Join(errW, errH) != nil {
-			return fmt.Errorf("size=%s: want WIDTHxHEIGHT, such as 1280x720", v)
-		}
-		return nil // scene.New checks the range
+// nearestSize comes as near as it can to the wanted size.
+func nearestSize(want camera.Want) (width, height int) {
+	if want.Width <= 0 || want.Height <= 0 {
+		return defaultWidth, defaultHeight
 	}
-	o.Width, o.Height = defaultWidth, defaultHeight
-	if want.Width > 0 && want.Height > 0 {
-		fit := func(side int) int { return min(max(side, 64), 4096) &^ 1 }
-		o.Width, o.Height = fit(want.Width), fit(want.Height)
-	}
-	return nil
+	fit := func(side int) int { return min(max(side, 64), 4096) &^ 1 }
+	return fit(want.Width), fit(want.Height)
 }
 
-func parseFPS(o *scene.Options, v string, want camera.Want) error {
-	o.FPS = defaultFPS
+func nearestFPS(want camera.Want) float64 {
 	if want.FPS >= 0.1 { // not NaN either
-		o.FPS = math.Min(want.FPS, maxFPS)
+		return min(want.FPS, maxFPS)
 	}
-	if v == "" {
-		return nil
-	}
-	fps, err := strconv.ParseFloat(v, 64)
-	if err != nil || !(fps >= 0.1 && fps <= maxFPS) {
-		return fmt.Errorf("fps=%s: want frames per second within 0.1..%d", v, maxFPS)
-	}
-	o.FPS = fps
-	return nil
+	return defaultFPS
 }
