@@ -47,6 +47,10 @@ func (f *Frame) Release() {
 	}
 }
 
+// Pool is where the frame's memory comes from: the same for all frames of one size from one
+// open source. It is nil for a frame that was made by hand.
+func (f *Frame) Pool() *Pool { return f.pool }
+
 // MaxSide is the greatest width and height of a frame in pixels. Sources refuse anything
 // larger, since what decodes it could exhaust the memory.
 const MaxSide = 8192

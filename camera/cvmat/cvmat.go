@@ -69,19 +69,21 @@ func (p *Pinned) Close() error {
 const cacheLimit = 16
 
 // Frames keeps a header for every frame buffer that it has seen, so that a steady stream
-// makes none. The buffers stay pinned meanwhile; those of another size are let go when the
-// frames' size changes. It is used by one goroutine. The zero value is ready.
+// makes none. The buffers stay pinned meanwhile; they are let go when a frame of another size
+// or from another pool comes, as after a camera was opened again. It is used by one goroutine.
+// The zero value is ready.
 type Frames struct {
 	byBuffer      map[*byte]*Pinned
+	pool          *camera.Pool
 	width, height int
 }
 
 // Mat returns a matrix over the frame's pixels: 8 bit, 3 channels, BGR. It is valid as long
 // as the caller owns the frame, and must not be closed.
 func (c *Frames) Mat(f *camera.Frame) (gocv.Mat, error) {
-	if f.Width != c.width || f.Height != c.height {
+	if f.Pool() != c.pool || f.Width != c.width || f.Height != c.height {
 		c.Close()
-		c.width, c.height = f.Width, f.Height
+		c.pool, c.width, c.height = f.Pool(), f.Width, f.Height
 	}
 	key := unsafe.SliceData(f.Pix)
 	if p, ok := c.byBuffer[key]; ok && p.bytes == len(f.Pix) {

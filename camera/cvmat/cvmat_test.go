@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"gocv.io/x/gocv"
 
@@ -99,6 +100,36 @@ func TestFramesFollowSizesAndBuffers(t *testing.T) {
 			}
 		}
 		frames.Close() // it is usable again
+	}
+}
+
+// The frames of a camera that was closed must not stay in memory when the next one, of the
+// same size, delivers.
+func TestFramesLetOtherPoolsGo(t *testing.T) {
+	var frames cvmat.Frames
+	defer frames.Close()
+	var old []weak.Pointer[byte]
+	pool := camera.NewPool(640, 480)
+	var inFlight []*camera.Frame
+	for range 5 {
+		inFlight = append(inFlight, pool.Get())
+	}
+	for _, f := range inFlight {
+		if _, err := frames.Mat(f); err != nil {
+			t.Fatal(err)
+		}
+		old = append(old, weak.Make(&f.Pix[0]))
+		f.Release()
+	}
+	if _, err := frames.Mat(camera.NewPool(640, 480).Get()); err != nil {
+		t.Fatal(err)
+	}
+	pool, inFlight = nil, nil
+	runtime.GC()
+	for i, p := range old {
+		if p.Value() != nil {
+			t.Errorf("buffer %d of the pool that is gone is still in memory", i)
+		}
 	}
 }
 
