@@ -93,6 +93,7 @@ func (m *meteredSource) Read(ctx context.Context) (*camera.Frame, error) {
 	}
 	m.state.lastFrame.Store(f.Captured.UnixNano())
 	m.metrics.Frame(f.Captured)
+	m.metrics.Dropped(metrics.DropCapture, f.Skipped)
 	m.metrics.ObserveStage(metrics.Capture, time.Since(f.Captured))
 	return f, nil
 }

@@ -327,7 +327,7 @@ func get(t *testing.T, url string) (int, []byte) {
 func TestPageShowsTheDaemon(t *testing.T) {
 	s := newSetup()
 	tick := make(chan struct{})
-	s.source.live, s.source.frames, s.source.tick = true, 0, tick
+	s.source.live, s.source.frames, s.source.tick, s.source.skip = true, 0, tick, 2
 	d := s.daemon(t)
 	stop := running(t, d)
 	eventually(t, "the page's port", func() bool { return d.web.Addr() != nil })
@@ -361,7 +361,7 @@ func TestPageShowsTheDaemon(t *testing.T) {
 	}
 	_, body = get(t, page+"/metrics")
 	for _, want := range []string{
-		"robustnet_camera_up 1", "robustnet_camera_frames_total 4", `robustnet_class_pixel_ratio{class="road"} 1`,
+		"robustnet_camera_up 1", `robustnet_frames_dropped_total{stage="capture"} 8`, "robustnet_camera_frames_total 4", `robustnet_class_pixel_ratio{class="road"} 1`,
 		`robustnet_stage_duration_seconds_count{stage="infer"}`, `backend="fake 1.0"`,
 	} {
 		if !bytes.Contains(body, []byte(want)) {

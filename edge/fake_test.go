@@ -85,6 +85,7 @@ type fakeSource struct {
 	frames int   // then end; 0 is endless
 	end    error // what Read returns at the end
 	tick   <-chan struct{}
+	skip   uint64 // pictures given up before every frame
 	pool   *camera.Pool
 	n      int
 }
@@ -112,6 +113,7 @@ func (s *fakeSource) Read(ctx context.Context) (*camera.Frame, error) {
 		f.Pix[i] = byte(s.n)
 	}
 	f.Captured, f.PTS = time.Now(), time.Duration(s.n)*time.Second/30
+	f.Skipped = s.skip
 	f.Name = fmt.Sprintf("picture-%03d", s.n)
 	s.n++
 	return f, nil
