@@ -1,7 +1,10 @@
 package rtsp
 
 import (
+	"bytes"
+	"encoding/binary"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -157,5 +160,22 @@ func BenchmarkDecode720p(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		step(true)
+	}
+}
+
+// OpenCV ends the program over a JPEG that claims to be huge.
+func TestHugeJPEGIsRefused(t *testing.T) {
+	data := ffmpeg(t, "-f", "lavfi", "-i", "color=orange:size=32x16", "-frames:v", "1", "-c:v", "mjpeg", "-f", "mjpeg", "-")
+	m, err := decodeJPEG(bytes.NewReader(data), data)
+	if err != nil || m.Cols() != 32 || m.Rows() != 16 {
+		t.Errorf("decodeJPEG = %d×%d, %v; want 32×16", m.Cols(), m.Rows(), err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	sof := bytes.Index(data, []byte{0xff, 0xc0}) // ITU-T T.81 section B.2.2: the height is 5 bytes on
+	binary.BigEndian.PutUint32(data[sof+5:], 40000<<16|40000)
+	if _, err := decodeJPEG(bytes.NewReader(data), data); err == nil || !strings.Contains(err.Error(), "40000×40000") {
+		t.Errorf("decodeJPEG of a huge JPEG = %v, want an error that names its size", err)
 	}
 }
