@@ -248,10 +248,10 @@ func (r *run) noteOpened(info Info) {
 	if info.Format != "" {
 		event = event.Str("format", info.Format)
 	}
-	if r.lostAt.IsZero() {
+	if r.lostAt.IsZero() || !r.opened {
 		event.Msg("camera opened")
 	} else {
-		event.Dur("after", time.Since(r.lostAt)).Msg("camera opened again")
+		event.Stringer("after", time.Since(r.lostAt).Round(time.Millisecond)).Msg("camera opened again")
 	}
 	r.opened, r.lostAt, r.lastFault = true, time.Time{}, ""
 	if r.Observer.Opened != nil {
@@ -301,7 +301,7 @@ func (r *run) noteFault(err error, reason Reason, wait time.Duration) {
 		r.lostAt = time.Now()
 	}
 	r.Log.WithLevel(level).Err(err).Str("reason", string(reason)).Int("attempt", n).
-		Dur("retry_in", wait).Msg("camera lost")
+		Stringer("retry_in", wait.Round(time.Millisecond)).Msg("camera lost")
 }
 
 // backoff doubles a wait from first to max, jittered so that several programs on one bus

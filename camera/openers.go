@@ -14,8 +14,8 @@ type Openers map[string]Opener
 func (o Openers) Open(ctx context.Context, uri URI, want Want) (Source, error) {
 	open := o[uri.Scheme]
 	if open == nil {
-		return nil, fmt.Errorf("open camera %s: this program has no %q sources, only %s: %w",
-			uri.Redacted(), uri.Scheme, strings.Join(sortedKeys(o), ", "), ErrPermanent)
+		return nil, Permanent(fmt.Errorf("open camera %s: this program has no %q sources, only %s",
+			uri.Redacted(), uri.Scheme, strings.Join(sortedKeys(o), ", ")))
 	}
 	return open(ctx, uri, want)
 }

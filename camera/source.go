@@ -50,9 +50,18 @@ type Want struct {
 }
 
 // Opener opens sources of one scheme. It blocks until the source is ready to be read,
-// or ctx ends. An error that retrying cannot mend wraps [ErrPermanent].
+// or ctx ends. An error that retrying cannot mend is marked with
+// [Permanent].
 type Opener func(ctx context.Context, uri URI, want Want) (Source, error)
 
-// ErrPermanent marks a failure to open that will not mend itself: a file that is not a
-// video, a folder without images, an option that the source does not have.
-var ErrPermanent = errors.New("will not work however often it is tried")
+// ErrPermanent marks a failure that will not mend itself: a file that is not a video, a
+// folder without images, an option that the source does not have. [Permanent] makes one.
+var ErrPermanent = errors.New("permanent failure of the camera")
+
+// Permanent marks err with [ErrPermanent] and leaves its text alone, which is for people.
+func Permanent(err error) error { return permanent{err} }
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error        { return p.error }
+func (p permanent) Is(target error) bool { return target == ErrPermanent }

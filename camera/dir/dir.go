@@ -76,7 +76,7 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 	}
 	first, err := s.decode(files[0])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", err, camera.ErrPermanent)
+		return nil, camera.Permanent(err)
 	}
 	s.info = camera.Info{Name: name, Width: first.Width, Height: first.Height, FPS: fps, Live: s.paced}
 	first.Release()
@@ -87,9 +87,9 @@ func list(name, dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		if stat, serr := os.Stat(dir); serr == nil && !stat.IsDir() {
-			return nil, fmt.Errorf("open %s: is no folder; for a video write file:%s: %w", name, dir, camera.ErrPermanent)
+			return nil, camera.Permanent(fmt.Errorf("open %s: is no folder; for a video write file:%s", name, dir))
 		}
-		return nil, fmt.Errorf("open %s: %w: %w", name, err, camera.ErrPermanent)
+		return nil, camera.Permanent(fmt.Errorf("open %s: %w", name, err))
 	}
 	var files []string
 	for _, e := range entries {
@@ -98,7 +98,7 @@ func list(name, dir string) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("open %s: folder holds no images (%s): %w", name, strings.Join(extensions, " "), camera.ErrPermanent)
+		return nil, camera.Permanent(fmt.Errorf("open %s: folder holds no images (%s)", name, strings.Join(extensions, " ")))
 	}
 	return files, checkUnique(name, files)
 }
@@ -110,8 +110,8 @@ func checkUnique(name string, files []string) error {
 	for _, f := range files {
 		frame := frameName(f)
 		if other, taken := byFrame[frame]; taken {
-			return fmt.Errorf("open %s: %s and %s have the same name but for the extension; rename or move one: %w",
-				name, other, f, camera.ErrPermanent)
+			return camera.Permanent(fmt.Errorf("open %s: %s and %s have the same name but for the extension; rename or move one",
+				name, other, f))
 		}
 		byFrame[frame] = f
 	}

@@ -96,13 +96,13 @@ func checkRegular(name, path string) error {
 	stat, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("open %s: %w: %w", name, err, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: %w", name, err))
 	case stat.IsDir():
-		return fmt.Errorf("open %s: is a folder; for a folder of images write dir:%s: %w", name, path, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: is a folder; for a folder of images write dir:%s", name, path))
 	case !stat.Mode().IsRegular():
-		return fmt.Errorf("open %s: is no regular file (%v): %w", name, stat.Mode().Type(), camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: is no regular file (%v)", name, stat.Mode().Type()))
 	case stat.Size() == 0:
-		return fmt.Errorf("open %s: file is empty: %w", name, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: file is empty", name))
 	}
 	return nil
 }
@@ -116,10 +116,10 @@ func (s *source) begin() error {
 		return err
 	}
 	if !s.capture.Read(&s.scratch) || s.scratch.Empty() {
-		return fmt.Errorf("open %s: holds no picture that can be decoded: %w", s.name, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: holds no picture that can be decoded", s.name))
 	}
 	if s.scratch.Type() != gocv.MatTypeCV8UC3 {
-		return fmt.Errorf("open %s: decodes to OpenCV type %d, not to 8-bit colour: %w", s.name, s.scratch.Type(), camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: decodes to OpenCV type %d, not to 8-bit colour", s.name, s.scratch.Type()))
 	}
 	w, h := s.scratch.Cols(), s.scratch.Rows()
 	if s.turn = storedTurn(s.path); s.turn.swapsSides() {
@@ -156,12 +156,12 @@ func (s *source) rewind() error {
 	capture, err := gocv.VideoCaptureFileWithAPI(s.path, gocv.VideoCaptureFFmpeg)
 	s.capture = capture // to be closed even if it did not open
 	if err != nil || !capture.IsOpened() {
-		return fmt.Errorf("open %s: is not a video that FFmpeg can read, or its end is missing; try ffprobe on it: %w", s.name, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: is not a video that FFmpeg can read, or its end is missing; try ffprobe on it", s.name))
 	}
 	// Before the first picture, since OpenCV ends the program when it has no memory for one.
 	w, h := capture.Get(gocv.VideoCaptureFrameWidth), capture.Get(gocv.VideoCaptureFrameHeight)
 	if err := picture.CheckSize(int(w), int(h)); err != nil {
-		return fmt.Errorf("open %s: it cannot be decoded: %w: %w", s.name, err, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("open %s: it cannot be decoded: %w", s.name, err))
 	}
 	// OpenCV 4.6 with FFmpeg 5 turns pictures the wrong way round, so storedTurn does it.
 	const orientationAuto gocv.VideoCaptureProperties = 49 // CAP_PROP_ORIENTATION_AUTO

@@ -35,8 +35,8 @@ const waitDelay = time.Second
 func findFFmpeg() (string, error) {
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
-		return "", fmt.Errorf("the program ffmpeg, which decodes H.264 and H.265 cameras, is missing; "+
-			"install the package ffmpeg (apt install ffmpeg): %w", camera.ErrPermanent)
+		return "", camera.Permanent(errors.New("the program ffmpeg, which decodes H.264 and H.265 cameras, is missing; " +
+			"install the package ffmpeg (apt install ffmpeg)"))
 	}
 	return path, nil
 }

@@ -62,7 +62,7 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 	name := uri.Redacted()
 	address, err := base.ParseURL(uri.Address)
 	if err != nil { // the cause may quote the password
-		return nil, fmt.Errorf("open camera %s: address is not a valid URL: %w", name, camera.ErrPermanent)
+		return nil, camera.Permanent(fmt.Errorf("open camera %s: address is not a valid URL", name))
 	}
 	s := &source{
 		name: name, frames: camera.NewSlot[*camera.Frame](),
@@ -170,8 +170,8 @@ func (s *source) receive(desc *description.Session) (stream, error) {
 			offered = append(offered, f.Codec())
 		}
 	}
-	return stream{}, fmt.Errorf("camera offers no H.264, H.265 or Motion JPEG, only %q; choose another stream in its settings: %w",
-		offered, camera.ErrPermanent)
+	return stream{}, camera.Permanent(fmt.Errorf("camera offers no H.264, H.265 or Motion JPEG, only %q; choose another stream in its settings",
+		offered))
 }
 
 func (s *source) waitReady() error {
@@ -209,8 +209,8 @@ func explain(err error) error {
 	}
 	switch status.Code {
 	case base.StatusUnauthorized, base.StatusForbidden:
-		return fmt.Errorf("camera refuses the user name or password (%d); write rtsp://user:password@host/path: %w: %w",
-			status.Code, fs.ErrPermission, camera.ErrPermanent)
+		return camera.Permanent(fmt.Errorf("camera refuses the user name or password (%d); write rtsp://user:password@host/path: %w",
+			status.Code, fs.ErrPermission))
 	case base.StatusNotFound:
 		return fmt.Errorf("camera has no such path (404); look its stream's path up in its manual: %w", fs.ErrNotExist)
 	}

@@ -69,11 +69,11 @@ func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source,
 	}
 	set, err := settingsOf(uri, want)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w: %w", name, err, camera.ErrPermanent)
+		return nil, camera.Permanent(fmt.Errorf("open %s: %w", name, err))
 	}
 	street, err := scene.New(set.scene)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w: %w", name, err, camera.ErrPermanent)
+		return nil, camera.Permanent(fmt.Errorf("open %s: %w", name, err))
 	}
 	o := set.scene
 	return &source{

@@ -104,7 +104,7 @@ func start(n node, wish request) (*source, error) {
 	}
 	mode, err := chooseMode(n.Properties(), wish)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w: %w", what, err, camera.ErrPermanent), n.Close())
+		return nil, errors.Join(camera.Permanent(fmt.Errorf("%s: %w", what, err)), n.Close())
 	}
 	reader, err := record(n, mode)
 	if err != nil {
