@@ -18,6 +18,7 @@ const module = "github.com/robustnet-edge/robustnet"
 // them. What the standard library or the runtime allocates is charged to the package that
 // called it.
 func (b *bench) allocations(ctx context.Context, engine *ort.Engine) error {
+	const settled = 200 // pools and caches are full by then
 	var before, after map[string]int64
 	counted := &meter{Engine: engine, after: func(runs int) {
 		switch runs {
@@ -27,7 +28,6 @@ func (b *bench) allocations(ctx context.Context, engine *ort.Engine) error {
 			after = allocatedObjects()
 		}
 	}}
-	// No loop: to open the clip again takes objects that no camera needs.
 	if _, err := b.daemon(ctx, counted, play{frames: settled + b.frames}); err != nil {
 		return err
 	}

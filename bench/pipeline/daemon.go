@@ -55,21 +55,18 @@ func (e *meter) Run(f *camera.Frame) (trt.Result, error) {
 func (e *meter) rate() float64 { return float64(e.frames-1) / e.last.Sub(e.first).Seconds() }
 
 // play is how the daemon gets the clip: as from a camera or, unless live, frame by frame
-// as fast as it can, the second one as soon as the viewer plays.
+// as fast as it can, the second one as soon as the viewer plays. It never loops: to open the
+// clip again takes memory that a camera does not.
 type play struct {
-	live, loop bool
-	frames     int // after which it stops
+	live   bool
+	frames int // after which it stops
 }
 
 func (p play) uri(clip string) string {
-	uri := "file:" + clip + "?pace=0"
 	if p.live {
-		uri = "file:" + clip + "?pace=1"
+		return "file:" + clip + "?pace=1"
 	}
-	if p.loop {
-		uri += "&loop=1"
-	}
-	return uri
+	return "file:" + clip + "?pace=0"
 }
 
 // daemon runs the daemon with an RTSP viewer and fails unless the viewer received the
@@ -115,8 +112,9 @@ func (b *bench) daemon(ctx context.Context, engine *meter, p play) (web.Status, 
 	if err = errors.Join(err, <-watched); err == nil {
 		err = ctx.Err()
 	}
-	received := v.finish()
-	if err == nil && received < engine.runs*9/10 {
+	// Some pictures come before the viewer, and some frames are under way at the end.
+	const few = 5
+	if received := v.finish(); err == nil && received+few < engine.runs*9/10 {
 		err = fmt.Errorf("the viewer received %d of %d pictures", received, engine.runs)
 	}
 	if err != nil && v.message.Len() > 0 {

@@ -28,9 +28,6 @@ const (
 // leastLatencies is the number below which a 95th percentile says little.
 const leastLatencies = 100
 
-// settled is the number of frames after which pools, caches and heap have their size.
-const settled = 200
-
 // throughput compares frames per second of the daemon with those of the engine alone on the
 // same frames, in interleaved rounds.
 func (b *bench) throughput(ctx context.Context, engine *ort.Engine) error {
@@ -120,11 +117,10 @@ func (b *bench) latency(ctx context.Context, engine *ort.Engine) error {
 	return nil
 }
 
-// memory reports the resident set over a long run. The clip may loop.
+// memory reports the resident set over a long run.
 func (b *bench) memory(ctx context.Context, engine *ort.Engine) error {
-	if b.frames <= settled {
-		return fmt.Errorf("memory settles in %d frames; measure more", settled)
-	}
+	// The Go heap takes several collections to find its size.
+	const settled = 1000
 	var early, late int64
 	var readErr error
 	counted := &meter{Engine: engine, after: func(runs int) {
@@ -132,19 +128,22 @@ func (b *bench) memory(ctx context.Context, engine *ort.Engine) error {
 		switch runs {
 		case settled:
 			early, err = residentKiB()
-		case b.frames:
+		case settled + b.frames:
 			late, err = residentKiB()
 		}
 		readErr = errors.Join(readErr, err)
 	}}
-	if _, err := b.daemon(ctx, counted, play{loop: true, frames: b.frames}); err != nil {
+	if _, err := b.daemon(ctx, counted, play{frames: settled + b.frames}); err != nil {
 		return err
 	}
 	if readErr != nil {
 		return readErr
 	}
+	if late == 0 {
+		return fmt.Errorf("%s has %d frames, but %d are needed", b.clip, counted.runs, settled+b.frames)
+	}
 	growth := float64(late-early) / float64(early)
-	fmt.Printf("memory      %s: resident set after %d frames %d KiB, after %d frames %d KiB (%+.1f %%)\n",
+	fmt.Printf("memory      %s: resident set after %d frames %d KiB, after %d more %d KiB (%+.1f %%)\n",
 		engine.Card().Name, settled, early, b.frames, late, 100*growth)
 	b.target(math.Abs(growth) <= mostGrowth, "the resident set changes by at most %v %%", 100*mostGrowth)
 	return nil
