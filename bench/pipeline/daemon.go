@@ -51,6 +51,9 @@ func (e *meter) Run(f *camera.Frame) (trt.Result, error) {
 	return r, err
 }
 
+// Interrupt keeps a daemon that stops from ending the engine, which the next round needs.
+func (e *meter) Interrupt() {}
+
 // rate returns the frames per second between the first run and the last that is timed.
 func (e *meter) rate() float64 { return float64(e.frames-1) / e.last.Sub(e.first).Seconds() }
 
