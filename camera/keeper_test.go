@@ -78,7 +78,7 @@ func newTrial(open func(context.Context) (Source, error)) *trial {
 	tr := &trial{}
 	tr.keeper = Keeper{
 		Open: open, Slot: NewSlot[*Frame](), NoFrame: 2 * time.Second,
-		RetryFirst: time.Second, RetryMax: 8 * time.Second, Log: zerolog.New(&tr.log),
+		RetryFirst: time.Second, RetryMax: 8 * time.Second, Log: zerolog.New(zerolog.SyncWriter(&tr.log)),
 		Observer: Observer{
 			Opened:  func(Info) { tr.opened++ },
 			Frame:   func() { tr.frames++ },

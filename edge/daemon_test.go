@@ -33,7 +33,7 @@ type setup struct {
 	source *fakeSource
 	engine *fakeEngine
 	config config.Config
-	log    bytes.Buffer
+	log    logBuffer
 }
 
 func newSetup() *setup {
@@ -56,7 +56,7 @@ func (s *setup) daemon(t *testing.T) *Daemon {
 			return s.source, nil
 		}},
 		Engine: s.engine,
-		Log:    zerolog.New(zerolog.SyncWriter(&s.log)),
+		Log:    zerolog.New(&s.log),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -330,8 +330,13 @@ func TestPageShowsTheDaemon(t *testing.T) {
 	s.source.live, s.source.frames, s.source.tick, s.source.skip = true, 0, tick, 2
 	d := s.daemon(t)
 	stop := running(t, d)
-	eventually(t, "the page's port", func() bool { return d.web.Addr() != nil })
-	page := strings.TrimSuffix(d.web.URL(), "/")
+	var page string
+	eventually(t, "the page's address in the log", func() bool {
+		var line struct{ Page string }
+		_ = json.Unmarshal([]byte(s.log.first()), &line) // no line yet
+		page = strings.TrimSuffix(line.Page, "/")
+		return page != ""
+	})
 
 	if code, body := get(t, page+"/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("readyz before the first frame = %d %s, want 503", code, body)
