@@ -85,7 +85,7 @@ func Load(name string, model []byte, o Options) (*Engine, error) {
 		card:    card,
 		backend: "ONNX Runtime " + onnxruntime_go.GetVersion() + " CPU",
 		threads: o.Threads,
-		area:    image.Pt(card.Input.Width, card.Input.Height),
+		scaler:  scaler{to: image.Pt(card.Input.Width, card.Input.Height)},
 		input:   make([]byte, card.Input.Height*card.Input.Width*3),
 		mask:    make([]uint8, card.Mask.Height*card.Mask.Width),
 		style:   make([]float32, len(card.Style.Mean)),
@@ -105,7 +105,6 @@ type Engine struct {
 	card    *trt.Card
 	backend string
 	threads int
-	area    image.Point
 
 	session session
 	input   []byte
@@ -113,18 +112,17 @@ type Engine struct {
 	style   []float32
 
 	frames   cvmat.Frames
-	scaled   gocv.Mat
+	scaler   scaler
 	inputMat *cvmat.Pinned
 	closed   bool
 }
 
 func (e *Engine) prepare(model []byte) error {
 	var err error
-	e.inputMat, err = cvmat.Over(e.input, e.area.Y, e.area.X, gocv.MatTypeCV8UC3)
+	e.inputMat, err = cvmat.Over(e.input, e.card.Input.Height, e.card.Input.Width, gocv.MatTypeCV8UC3)
 	if err != nil {
 		return err
 	}
-	e.scaled = gocv.NewMatWithSize(e.area.Y, e.area.X, gocv.MatTypeCV8UC3)
 	if err := e.session.open(model, e); err != nil {
 		return fmt.Errorf("prepare in ONNX Runtime: %w", err)
 	}
@@ -180,21 +178,8 @@ func (e *Engine) fill(f *camera.Frame) error {
 	if err != nil {
 		return err
 	}
-	if f.Width != e.area.X || f.Height != e.area.Y {
-		gocv.Resize(src, &e.scaled, e.area, 0, 0, interpolation(f, e.area))
-		src = e.scaled
-	}
-	gocv.CvtColor(src, &e.inputMat.Mat, gocv.ColorBGRToRGB)
+	gocv.CvtColor(e.scaler.scale(src), &e.inputMat.Mat, gocv.ColorBGRToRGB)
 	return nil
-}
-
-// interpolation averages when pixels would be skipped otherwise: a bilinear filter looks at
-// two by two pixels and turns fine texture into noise below half size.
-func interpolation(f *camera.Frame, to image.Point) gocv.InterpolationFlags {
-	if f.Width >= 2*to.X || f.Height >= 2*to.Y {
-		return gocv.InterpolationArea
-	}
-	return gocv.InterpolationLinear
 }
 
 // Close implements [trt.Engine].
@@ -208,8 +193,5 @@ func (e *Engine) Close() error {
 	if e.inputMat != nil {
 		err = errors.Join(err, e.inputMat.Close())
 	}
-	if e.scaled.Ptr() != nil {
-		err = errors.Join(err, e.scaled.Close())
-	}
-	return errors.Join(err, releaseRuntime())
+	return errors.Join(err, e.scaler.close(), releaseRuntime())
 }

@@ -1,13 +1,10 @@
 package ort
 
 import (
-	"image"
 	"math"
 	"math/rand/v2"
 	"os"
 	"testing"
-
-	"gocv.io/x/gocv"
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
@@ -52,8 +49,11 @@ func TestInputAgainstDefinition(t *testing.T) {
 		"smaller":               {31, 11, bilinear(width, height)},
 		"wider and lower":       {90, 20, bilinear(width, height)},
 		"twice":                 {2 * width, 2 * height, box(width, height)},
-		"two and two thirds":    {128, 96, box(width, height)},
-		"much larger":           {1280, 720, box(width, height)},
+		"two and two thirds":    {128, 96, halved(1, bilinear(width, height))},
+		"two and a half, odd":   {121, 91, box(width, height)},
+		"four times":            {4 * width, 4 * height, halved(2, bilinear(width, height))},
+		"much larger":           {1280, 720, halved(4, bilinear(width, height))},
+		"much wider":            {1280, 72, halved(1, box(width, height))},
 		"only wide enough":      {2 * width, 50, box(width, height)},
 		"just below half scale": {2*width - 1, 2*height - 1, bilinear(width, height)},
 	}
@@ -110,6 +110,26 @@ func box(width, height int) func(f *camera.Frame, x, y, channel int) float64 {
 	}
 }
 
+// halved averages two by two pixels n times, rounding each time, and then filters.
+func halved(n int, filter func(f *camera.Frame, x, y, channel int) float64) func(f *camera.Frame, x, y, channel int) float64 {
+	small := map[*camera.Frame]*camera.Frame{}
+	return func(f *camera.Frame, x, y, channel int) float64 {
+		if small[f] == nil {
+			half := f
+			for range n {
+				from := half
+				half = &camera.Frame{Width: from.Width / 2, Height: from.Height / 2}
+				mean := box(half.Width, half.Height)
+				for i := range half.Width * half.Height * 3 {
+					half.Pix = append(half.Pix, byte(math.Floor(mean(from, i/3%half.Width, i/3/half.Width, i%3)+0.5)))
+				}
+			}
+			small[f] = half
+		}
+		return filter(small[f], x, y, channel)
+	}
+}
+
 func BenchmarkPreprocess(b *testing.B) {
 	for name, size := range map[string][2]int{"720p": {1280, 720}, "1080p": {1920, 1080}, "480x360": {480, 360}} {
 		b.Run(name, func(b *testing.B) {
@@ -122,26 +142,5 @@ func BenchmarkPreprocess(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkInterpolation compares the filters that interpolation chooses from.
-func BenchmarkInterpolation(b *testing.B) {
-	f := noise(1280, 720)
-	src, err := gocv.NewMatFromBytes(f.Height, f.Width, gocv.MatTypeCV8UC3, f.Pix)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer src.Close()
-	dst := gocv.NewMat()
-	defer dst.Close()
-	for _, to := range []image.Point{{X: 480, Y: 360}, {X: 640, Y: 360}} {
-		for name, flag := range map[string]gocv.InterpolationFlags{"area": gocv.InterpolationArea, "linear": gocv.InterpolationLinear} {
-			b.Run(to.String()+"/"+name, func(b *testing.B) {
-				for b.Loop() {
-					gocv.Resize(src, &dst, to, 0, 0, flag)
-				}
-			})
-		}
 	}
 }
