@@ -15,8 +15,8 @@ type handler Server
 
 // viewer is one session.
 type viewer struct {
+	accepted  bool // PLAY was accepted, its answer is not out yet
 	playing   bool
-	keyOwed   bool // PLAY was accepted, its answer is not out yet
 	ended     bool // it did not keep up and is being disconnected
 	client    net.Addr
 	transport gortsplib.Protocol
@@ -106,7 +106,7 @@ func (h *handler) current() (*base.Response, *gortsplib.ServerStream, error) {
 	return &base.Response{StatusCode: base.StatusOK}, h.track.stream, nil
 }
 
-// OnPlay counts the session in. A player may send PLAY again while it plays.
+// OnPlay accepts a player. It may send PLAY again while it plays.
 func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	h.mu.Lock()
 	v := h.sessions[c.Session]
@@ -114,18 +114,15 @@ func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, e
 		v = &viewer{client: c.Conn.NetConn().RemoteAddr(), transport: c.Session.Transport().Protocol}
 		h.sessions[c.Session] = v
 	}
-	if !v.playing {
-		v.playing, v.keyOwed = true, true
-		h.viewers.Add(1)
-	}
+	v.accepted = !v.playing
 	h.mu.Unlock()
 	h.log.Info().Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player started")
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// OnResponse asks for the key frame. OnPlay would be too early: the library begins to
-// send to a session only after OnPlay returned, and a key frame encoded in between would
-// be lost on the player, which then waited for the next regular one.
+// OnResponse counts an accepted session in and asks for its key frame. OnPlay would be too
+// early: the library begins to send to a session only after OnPlay returned, and a key frame
+// encoded in between would be lost on the player, which then waited for the next regular one.
 func (h *handler) OnResponse(conn *gortsplib.ServerConn, _ *base.Response) {
 	session := conn.Session()
 	if session == nil {
@@ -133,19 +130,27 @@ func (h *handler) OnResponse(conn *gortsplib.ServerConn, _ *base.Response) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if v := h.sessions[session]; v != nil && v.keyOwed {
-		v.keyOwed = false
-		h.keyWanted.Store(true)
+	v := h.sessions[session]
+	if v == nil || !v.accepted {
+		return
 	}
+	v.accepted, v.playing = false, true
+	h.keyWanted.Store(true)
+	if h.viewers.Load() == 0 {
+		h.keyFirst.Store(true)
+	}
+	h.viewers.Add(1)
 }
 
 // OnPause counts the session out until the next PLAY.
 func (h *handler) OnPause(c *gortsplib.ServerHandlerOnPauseCtx) (*base.Response, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if v := h.sessions[c.Session]; v != nil && v.playing {
-		v.playing, v.keyOwed = false, false
-		h.viewers.Add(-1)
+	if v := h.sessions[c.Session]; v != nil {
+		if v.playing {
+			h.viewers.Add(-1)
+		}
+		v.playing, v.accepted = false, false
 	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }

@@ -82,6 +82,7 @@ type Server struct {
 	sessions  map[*gortsplib.ServerSession]*viewer
 	pastBytes uint64 // sent by earlier tracks
 	viewers   atomic.Int32
+	keyFirst  atomic.Bool // the first player has just joined and has nothing to build on
 	keyWanted atomic.Bool
 }
 
@@ -267,7 +268,7 @@ func (s *Server) SetFormat(sps, pps []byte, width, height int) error {
 
 // Write sends one access unit, captured at the given time, to every player. It never
 // waits for a client: one whose queue is full is disconnected. While nobody plays it does
-// nothing. The RTP timestamp follows captured's monotonic reading at 90 kHz and never
+// nothing, and the first player's pictures begin with a key frame. The RTP timestamp follows captured's monotonic reading at 90 kHz and never
 // runs backwards; sender reports carry its wall-clock reading.
 func (s *Server) Write(au AccessUnit, captured time.Time) error {
 	s.writing.Lock()
@@ -275,6 +276,12 @@ func (s *Server) Write(au AccessUnit, captured time.Time) error {
 	timestamp := s.clock.at(captured)
 	if s.Viewers() == 0 || len(au.NALUs) == 0 {
 		return nil
+	}
+	if s.keyFirst.Load() {
+		if !au.Key {
+			return nil // encoded before the player joined
+		}
+		s.keyFirst.Store(false)
 	}
 	s.mu.Lock()
 	current := s.track
