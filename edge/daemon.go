@@ -204,23 +204,13 @@ func (d *Daemon) keeper() *camera.Keeper {
 		Observer: camera.Observer{
 			Opened:  d.camera.opened,
 			Dropped: func() { d.metrics.Dropped(metrics.DropInfer, 1) },
-			Reopening: func(reason camera.Reason, wait time.Duration) {
+			Reopening: func(reason camera.Reason, _ time.Duration) {
 				d.camera.lost(reason)
 				d.metrics.CameraUp(false)
-				d.metrics.Reopened(reasonLabels[reason])
+				d.metrics.Reopened(reason)
 			},
 		},
 	}
-}
-
-// reasonLabels translates the camera's reasons into the metric's.
-var reasonLabels = map[camera.Reason]metrics.Reason{
-	camera.ReasonEOF:     metrics.EOF,
-	camera.ReasonStalled: metrics.Stalled,
-	camera.ReasonGone:    metrics.Gone,
-	camera.ReasonBusy:    metrics.Busy,
-	camera.ReasonDenied:  metrics.Denied,
-	camera.ReasonError:   metrics.Failed,
 }
 
 // infer runs the network on one frame after the other.

@@ -88,7 +88,7 @@ func (d *Daemon) streamStatus() web.StreamStatus {
 		Viewers:     d.rtsp.Viewers(),
 		Encoder:     stream.EncoderName(),
 		BitrateKbps: d.o.Config.Stream.BitrateKbps,
-		SentBytes:   d.rtsp.Stats().BytesSent,
+		SentBytes:   d.rtsp.BytesSent(),
 	}
 }
 
@@ -97,7 +97,7 @@ func (d *Daemon) streamStats() (clients int, sentBytes uint64) {
 	if d.rtsp == nil {
 		return 0, 0
 	}
-	return d.rtsp.Viewers(), d.rtsp.Stats().BytesSent
+	return d.rtsp.Viewers(), d.rtsp.BytesSent()
 }
 
 // ready says whether fresh frames come out of the network. A slow network is given the time

@@ -38,22 +38,3 @@ func Drops() []Drop { return []Drop{DropCapture, DropInfer, DropOverlay, DropEnc
 func (d Drop) String() string {
 	return [dropCount]string{"capture", "infer", "overlay", "encode"}[d]
 }
-
-// Reason is why a camera was closed and opened again.
-type Reason uint8
-
-// The reasons.
-const (
-	EOF     Reason = iota // the stream ended
-	Stalled               // open, but no frame within the deadline
-	Gone                  // unplugged, or the host cannot be reached
-	Busy                  // in use by another program
-	Denied                // no permission, or wrong credentials
-	Failed                // anything else
-	reasonCount
-)
-
-// String returns the reason label.
-func (r Reason) String() string {
-	return [reasonCount]string{"eof", "stalled", "gone", "busy", "denied", "error"}[r]
-}

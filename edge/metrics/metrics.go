@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/robustnet-edge/robustnet/camera"
 )
 
 // Build says which program is running; it becomes the labels of robustnet_build_info.
@@ -50,7 +52,7 @@ type Metrics struct {
 	// These are read back for the status page, so the numbers live here and the registry
 	// reads them.
 	frames  atomic.Uint64
-	reopens [reasonCount]atomic.Uint64
+	reopens map[camera.Reason]*atomic.Uint64 // of every reason; the map is never changed
 	drops   [dropCount]atomic.Uint64
 }
 
@@ -92,10 +94,12 @@ func (m *Metrics) registerCamera() {
 	m.counter("camera_frames_total", "Frames that the camera delivered since the daemon started.", nil, &m.frames)
 	m.lastFrame = m.gauge("camera_last_frame_timestamp_seconds",
 		"When the newest frame was captured, in seconds since the Unix epoch; 0 before the first frame.")
-	for r := range reasonCount {
+	m.reopens = make(map[camera.Reason]*atomic.Uint64)
+	for _, r := range camera.Reasons() {
+		m.reopens[r] = new(atomic.Uint64)
 		m.counter("camera_reopens_total",
 			"Times the camera was closed and opened again, by what was wrong with it.",
-			prometheus.Labels{"reason": r.String()}, &m.reopens[r])
+			prometheus.Labels{"reason": string(r)}, m.reopens[r])
 	}
 }
 
@@ -179,14 +183,14 @@ func (m *Metrics) Frame(captured time.Time) {
 // Frames returns how often [Metrics.Frame] was called.
 func (m *Metrics) Frames() uint64 { return m.frames.Load() }
 
-// Reopened counts one reopening of the camera.
-func (m *Metrics) Reopened(why Reason) { m.reopens[why].Add(1) }
+// Reopened counts one reopening of the camera, for one of [camera.Reasons].
+func (m *Metrics) Reopened(why camera.Reason) { m.reopens[why].Add(1) }
 
 // Reopens returns the number of reopenings, whatever the reason.
 func (m *Metrics) Reopens() uint64 {
 	var n uint64
-	for i := range m.reopens {
-		n += m.reopens[i].Load()
+	for _, count := range m.reopens {
+		n += count.Load()
 	}
 	return n
 }

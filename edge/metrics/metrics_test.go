@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/robustnet-edge/robustnet/camera"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden file")
@@ -24,8 +26,8 @@ func fixed() *Metrics {
 	for i := range 3 {
 		m.Frame(time.UnixMilli(1_700_000_000_250 + int64(i)*33))
 	}
-	for r := range reasonCount {
-		for range r {
+	for i, r := range camera.Reasons() {
+		for range i {
 			m.Reopened(r)
 		}
 	}

@@ -43,8 +43,8 @@ func TestPlayersSeeThePicture(t *testing.T) {
 		})
 	}
 	eventually(t, "players counted out", func() bool { return s.Viewers() == 0 })
-	if got := s.Stats().BytesSent; got == 0 {
-		t.Error("Stats().BytesSent = 0 after three players")
+	if got := s.BytesSent(); got == 0 {
+		t.Error("BytesSent = 0 after three players")
 	}
 }
 

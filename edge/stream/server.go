@@ -53,12 +53,6 @@ type ServerOptions struct {
 	Log zerolog.Logger
 }
 
-// Stats is a snapshot of what a [Server] has done.
-type Stats struct {
-	// BytesSent counts RTP and RTCP bytes handed to sessions since the start.
-	BytesSent uint64
-}
-
 // Server offers one H.264 stream over RTSP 1.0 (RFC 2326) to any number of players, over
 // TCP and UDP. Its methods are safe for concurrent use, except that Listen and Run are
 // called once each, in this order.
@@ -300,15 +294,14 @@ func (s *Server) Viewers() int { return int(s.viewers.Load()) }
 // wait for the regular one.
 func (s *Server) TakeKeyRequest() bool { return s.keyWanted.Swap(false) }
 
-// Stats returns current figures.
-func (s *Server) Stats() Stats {
+// BytesSent counts the RTP and RTCP bytes handed to sessions since the start.
+func (s *Server) BytesSent() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats := Stats{BytesSent: s.pastBytes}
-	if s.track != nil {
-		stats.BytesSent += s.track.bytesSent()
+	if s.track == nil {
+		return s.pastBytes
 	}
-	return stats
+	return s.pastBytes + s.track.bytesSent()
 }
 
 func (s *Server) isStopped() bool {
