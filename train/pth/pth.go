@@ -11,7 +11,7 @@
 // gopickle for example prints the whole argument list into its error when a call
 // is refused, so that one long string, referred to many times, fills any memory.
 //
-// Memory: Open takes at most 96 MiB, whatever the file says, and for real
+// Memory: Open takes at most 64 MiB, whatever the file says, and for real
 // checkpoints a few MiB; the bytes of tensors are read only when asked for, one
 // tensor at a time. Together the tensors are never larger than the file, so one
 // tensor converted to float32 takes at most twice the file's size.

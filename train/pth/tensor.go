@@ -198,7 +198,8 @@ func (f *File) walk(t *tensor, visit func(index int64, raw []byte)) error {
 		return err
 	}
 	size := int64(t.storage.dtype.size)
-	w := window{source: f.source, end: start + t.storage.elements*size}
+	length := t.storage.elements * size
+	w := window{source: f.source, end: start + length, buffer: make([]byte, min(64<<10, length))}
 	position, index := start+t.offset*size, int64(0)
 	counters := make([]int64, len(t.axes))
 	for {
@@ -231,8 +232,8 @@ type window struct {
 	source io.ReaderAt
 	end    int64 // of the storage
 	start  int64
-	bytes  []byte
-	buffer [64 << 10]byte
+	bytes  []byte // of buffer
+	buffer []byte
 }
 
 func (w *window) at(position, size int64) ([]byte, error) {
