@@ -1,6 +1,7 @@
 package pth
 
 import (
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -158,6 +159,83 @@ func TestRunsNothing(t *testing.T) {
 	}
 	if got, err := f.Float32s("weight"); err != nil || !reflect.DeepEqual(got, []float32{1, 1}) {
 		t.Errorf("weight beside the command: %v, %v", got, err)
+	}
+}
+
+// TestPython2 reads what PyTorch wrote there: byte strings as keys, an OrderedDict
+// made from a list of lists, the first version of the tensor function, and a
+// parameter around it.
+func TestPython2(t *testing.T) {
+	pickle := new(assemble).op("\x80\x02ccollections\nOrderedDict\n](](U\x01w")
+	pickle.op("ctorch._utils\n_rebuild_parameter\n(ctorch._utils\n_rebuild_tensor\n(")
+	pickle.storage("FloatStorage", "0", 4).int(1).ints(3).ints(1).op("tR\x88NtRee\x85R.")
+	f, err := readBytes(zipOf(t, map[string][]byte{"m/data.pkl": pickle.Bytes(), "m/data/0": floats(1, 2, 3, 4)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Float32s("w"); err != nil || !reflect.DeepEqual(got, []float32{2, 3, 4}) {
+		t.Errorf("w: %v, %v", got, err)
+	}
+}
+
+func floats(values ...float32) []byte {
+	var raw []byte
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	return raw
+}
+
+// TestViewsOfALargeStorage reads further than one buffer in several orders.
+func TestViewsOfALargeStorage(t *testing.T) {
+	const planes, rows, columns = 3, 100, 200 // 240 kB
+	values := make([]float32, planes*rows*columns)
+	for i := range values {
+		values[i] = float32(i)
+	}
+	for name, c := range map[string]struct {
+		offset       int64
+		size, stride []int64
+	}{
+		"contiguous":    {0, []int64{planes, rows, columns}, []int64{rows * columns, columns, 1}},
+		"reversed axes": {0, []int64{columns, rows, planes}, []int64{1, columns, rows * columns}},
+		"rotated axes":  {0, []int64{columns, planes, rows}, []int64{1, rows * columns, columns}},
+		"part":          {7*columns + 5, []int64{50, planes, 90}, []int64{2, rows * columns, columns}},
+		"one column":    {199, []int64{planes * rows}, []int64{columns}},
+		"repeated row":  {300, []int64{2, 200}, []int64{0, 1}},
+	} {
+		pickle := new(assemble).op("\x80\x02}").text("w").tensor("FloatStorage", "0", int64(len(values)), c.offset, c.size, c.stride).op("s.")
+		f, err := readBytes(zipOf(t, map[string][]byte{"m/data.pkl": pickle.Bytes(), "m/data/0": floats(values...)}))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := f.Float32s("w")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, v := range got {
+			at, rest := c.offset, int64(i)
+			for d := len(c.size) - 1; d >= 0; d-- {
+				at += rest % c.size[d] * c.stride[d]
+				rest /= c.size[d]
+			}
+			if v != float32(at) {
+				t.Errorf("%s: element %d is that at %g, want %d", name, i, v, at)
+				break
+			}
+		}
+	}
+}
+
+// TestBytesAreNotWidenedWithoutBound keeps the promise on memory for one-byte types.
+func TestBytesAreNotWidenedWithoutBound(t *testing.T) {
+	pickle := new(assemble).op("\x80\x02}").text("w").tensor("ByteStorage", "0", 10000, 0, []int64{10000}, []int64{1}).op("s.")
+	f, err := readBytes(checkpoint(t, pickle.String(), 10000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Float32s("w"); err == nil || !strings.Contains(err.Error(), "twice the file") {
+		t.Errorf("error %v", err)
 	}
 }
 

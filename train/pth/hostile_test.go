@@ -297,6 +297,33 @@ func TestHostileArchives(t *testing.T) {
 	}
 }
 
+// TestOverlappingEntries has four entries of a directory point to the same data:
+// verifying a checksum for each would take ever longer for ever smaller files.
+func TestOverlappingEntries(t *testing.T) {
+	pickle := new(assemble).op("\x80\x02}")
+	files := map[string][]byte{"m/data/0": make([]byte, 4096)}
+	for i := range 4 {
+		pickle.text(fmt.Sprint("w", i)).tensor("FloatStorage", fmt.Sprint(i), 1024, 0, []int64{8}, []int64{1}).op("s")
+		if i > 0 {
+			files[fmt.Sprint("m/data/", i)] = nil
+		}
+	}
+	files["m/data.pkl"] = pickle.op(".").Bytes()
+	content := zipOf(t, files)
+	// record is the part of the directory about an entry: checksum and sizes are
+	// at 16, the offset is at 42 and the name at 46.
+	record := func(i int) []byte {
+		return content[bytes.LastIndex(content, fmt.Append(nil, "m/data/", i))-46:]
+	}
+	for i := 1; i < 4; i++ {
+		copy(record(i)[16:28], record(0)[16:28])
+		copy(record(i)[42:46], record(0)[42:46])
+	}
+	if _, err := readAll(content); err == nil || !strings.Contains(err.Error(), "overlaps") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestHostileLegacy changes the numbers that follow the pickles.
 func TestHostileLegacy(t *testing.T) {
 	content, err := os.ReadFile("testdata/views_legacy.pth")

@@ -11,10 +11,10 @@
 // gopickle for example prints the whole argument list into its error when a call
 // is refused, so that one long string, referred to many times, fills any memory.
 //
-// Memory: Open takes at most 64 MiB, whatever the file says, and for real
-// checkpoints a few MiB; the bytes of tensors are read only when asked for, one
-// tensor at a time. Together the tensors are never larger than the file, so one
-// tensor converted to float32 takes at most twice the file's size.
+// Memory: Open takes at most 64 MiB, whatever the file says. The bytes of tensors
+// are read only when asked for, one tensor at a time, and converted on the way.
+// Together the tensors are never larger than the file, and no result is larger
+// than twice the file.
 package pth
 
 import (
@@ -106,7 +106,7 @@ func (f *File) Meta() map[string]any { return f.meta }
 // outermost object, whose storages know where their data lies.
 func (f *File) unpickle() (any, error) {
 	head := make([]byte, min(f.size, 512))
-	if _, err := f.source.ReadAt(head, 0); err != nil && err != io.EOF {
+	if n, err := f.source.ReadAt(head, 0); n < len(head) {
 		return nil, err
 	}
 	switch {

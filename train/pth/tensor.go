@@ -239,7 +239,7 @@ type window struct {
 func (w *window) at(position, size int64) ([]byte, error) {
 	if position < w.start || position+size > w.start+int64(len(w.bytes)) {
 		w.start, w.bytes = position, w.buffer[:min(int64(len(w.buffer)), w.end-position)]
-		if _, err := w.source.ReadAt(w.bytes, position); err != nil && err != io.EOF {
+		if n, err := w.source.ReadAt(w.bytes, position); n < len(w.bytes) {
 			return nil, err
 		}
 	}

@@ -17,9 +17,10 @@ const maxDirectoryBytes = 1 << 20
 // archive is the zip container: NAME/data.pkl, the pickle, and one entry
 // NAME/data/KEY for each storage, all stored without compression.
 type archive struct {
-	size    int64
+	size    int64 // bytes
 	entries map[string]*zip.File
 	folder  string // NAME
+	located uint64 // bytes of storages
 }
 
 func (f *File) unpickleZip() (any, error) {
@@ -137,6 +138,9 @@ func (a *archive) locate(s *storage) (int64, error) {
 	defer r.Close()
 	if want := uint64(s.elements) * uint64(s.dtype.size); entry.UncompressedSize64 != want {
 		return 0, fmt.Errorf("its data has %d bytes, not %d: %s", entry.UncompressedSize64, want, damaged)
+	}
+	if a.located += entry.UncompressedSize64; a.located > uint64(a.size) {
+		return 0, errors.New("the data of several entries overlaps: " + damaged)
 	}
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return 0, fmt.Errorf("its data: %w: %s", err, damaged)

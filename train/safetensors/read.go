@@ -93,7 +93,7 @@ func (f *File) readHeader(size int64) error {
 		return fmt.Errorf("a header of %d bytes in a file of %d: it is cut off, or not a safetensors file", length, size)
 	}
 	text := make([]byte, length)
-	if _, err := f.source.ReadAt(text, 8); err != nil && err != io.EOF {
+	if n, err := f.source.ReadAt(text, 8); n < len(text) {
 		return err
 	}
 	headers, err := f.parse(text)
