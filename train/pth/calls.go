@@ -180,20 +180,22 @@ func (m *machine) persistent() {
 	class, isClass := id[1].(*global)
 	key, isKey := id[2].(string)
 	elements, isCount := id[4].(int64)
-	if !isClass || !isKey || !isCount || elements < 0 {
+	if !isClass || !isKey || !isCount || elements < 0 || len(key) > 64 {
 		m.fail("a storage's description is of the wrong kind")
 		return
 	}
+	className := shorten(class.name)
 	s := m.storages[key]
 	if s == nil {
-		s = &storage{key: key, class: class.name, elements: elements}
+		// Parts of the pickle would keep all of it in memory as long as the file is open.
+		s = &storage{key: strings.Clone(key), class: className, elements: elements}
 		if class.module == "torch" || class.module == "torch.cuda" {
 			s.dtype = dtypes[strings.TrimSuffix(class.name, "Storage")]
 		}
-		m.storages[key] = s
+		m.storages[s.key] = s
 	}
-	if s.class != class.name || s.elements != elements {
-		m.fail("storage %s has two types or sizes", shorten(key))
+	if s.class != className || s.elements != elements {
+		m.fail("storage %q has two types or sizes", key)
 	}
 	m.push(s)
 }

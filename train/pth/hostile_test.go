@@ -286,7 +286,7 @@ func TestHostileArchives(t *testing.T) {
 		"no pickle":        {zipOf(t, map[string][]byte{"word/document.xml": data}), "data.pkl"},
 		"two checkpoints":  {zipOf(t, map[string][]byte{"a/data.pkl": pickle, "b/data.pkl": pickle}), "two checkpoints"},
 		"parent folder":    {zipOf(t, map[string][]byte{"../data.pkl": pickle, "/etc/data/0": data}), "missing"},
-		"big-endian":       {zipOf(t, map[string][]byte{"m/data.pkl": pickle, "m/data/0": data, "m/byteorder": []byte("big")}), "big-endian"},
+		"big-endian":       {zipOf(t, map[string][]byte{"m/data.pkl": pickle, "m/data/0": data, "m/byteorder": []byte("big")}), "byte order is \"big\""},
 		"30,000 entries":   {zipOf(t, crowd), "longer than"},
 		"pickle of 17 MiB": {zipOf(t, map[string][]byte{"m/data.pkl": make([]byte, 17<<20)}), "state_dict alone"},
 	} {

@@ -130,7 +130,7 @@ func foreign(head []byte) error {
 	case strings.HasPrefix(text, "version https://git-lfs"):
 		return errors.New("it is a Git LFS pointer, not the checkpoint; run \"git lfs pull\" where it was cloned")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
-		return errors.New("it is a tar archive, the format before PyTorch 0.2 or a packed folder; " +
+		return errors.New("it is a tar archive, the format of PyTorch 0.1 or a packed folder; " +
 			"unpack it, or load it with PyTorch and save its state_dict with torch.save")
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return errors.New("it is compressed with gzip; run gunzip on it first")

@@ -13,7 +13,7 @@ import (
 // storage is a one-dimensional array in the file that tensors are views of.
 type storage struct {
 	key      string
-	class    string // of torch, e.g. FloatStorage
+	class    string // of torch, quoted, e.g. "FloatStorage"
 	dtype    *dtype // nil: unknown to this package
 	elements int64
 
@@ -90,7 +90,7 @@ const maxDims = 8
 func (t *tensor) resolve(fileBytes int64) error {
 	s := t.storage
 	if s.dtype == nil {
-		return fmt.Errorf("elements of type %s are not supported; convert it to float32 with PyTorch", shorten(s.class))
+		return fmt.Errorf("elements of type %s are not supported; convert it to float32 with PyTorch", s.class)
 	}
 	if len(t.size) != len(t.stride) || len(t.size) > maxDims {
 		return fmt.Errorf("it has %d sizes and %d strides, want as many, at most %d: %s",

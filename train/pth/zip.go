@@ -48,7 +48,8 @@ func openArchive(source io.ReaderAt, size int64) (*archive, error) {
 	limited := &limitedReaderAt{source, maxDirectoryBytes + 128<<10}
 	r, err := zip.NewReader(limited, size)
 	if err != nil {
-		return nil, fmt.Errorf("its list of contents, at the end, cannot be read (%w): the download was cut off or damaged; download it again", err)
+		return nil, fmt.Errorf("its list of contents, at the end, cannot be read (%w): "+
+			"the download was cut off or damaged; download it again", err)
 	}
 	limited.left = math.MaxInt64 // what is read later is checked against size
 	a := &archive{size: size, entries: make(map[string]*zip.File, len(r.File))}
@@ -65,10 +66,12 @@ func openArchive(source io.ReaderAt, size int64) (*archive, error) {
 		}
 	}
 	if a.folder == "" {
-		return nil, errors.New("it is a zip archive without a checkpoint's data.pkl; if it holds a .pth file, unpack it first")
+		return nil, errors.New("it is a zip archive without a checkpoint's data.pkl; " +
+			"if it holds a .pth file, unpack it first")
 	}
 	if a.entries[a.folder+"/constants.pkl"] != nil {
-		return nil, errors.New("it is a TorchScript archive, a program; load it with torch.jit.load and save its state_dict() with torch.save")
+		return nil, errors.New("it is a TorchScript archive, a program; " +
+			"load it with torch.jit.load and save its state_dict() with torch.save")
 	}
 	return a, a.checkByteOrder()
 }
@@ -79,7 +82,7 @@ func (a *archive) checkByteOrder() error {
 	}
 	order, err := a.text("byteorder", 16)
 	if err == nil && order != "little" {
-		err = fmt.Errorf("its numbers are %s-endian; save it again on a little-endian machine", order)
+		err = fmt.Errorf("its byte order is %q; save it again on a little-endian machine", order)
 	}
 	return err
 }
