@@ -7,6 +7,7 @@
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
 export ROBUSTNET_MODEL_LIBRARY ?= $(CURDIR)/build/lib/libonnxruntime.so.1
+export ROBUSTNET_TORCH_LIBRARY ?= $(CURDIR)/build/lib/librobustnet-torch.so
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
@@ -29,7 +30,7 @@ setup:
 
 test: lint
 	go test -tags '$(TAGS)' ./...
-	go test -race -short ./camera/... ./edge/... ./onnx ./trt/...
+	go test -race -short ./camera/... ./edge/... ./onnx ./trt/... ./train/torch
 
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }

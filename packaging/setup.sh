@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the build, the demo and the tests need, by package name: Debian packages
-# through apt-get, ONNX Runtime's shared library out of its npm package. Does nothing
-# where everything is there. Run it through `make setup`.
+# through apt-get, ONNX Runtime's shared library out of its npm package. Compiles the library
+# between Go and libtorch. Does nothing where everything is there. Run it through `make setup`.
 set -eu
 
 # The OpenCV modules that gocv compiles against; libopencv-dev would be twice the download.
@@ -11,6 +11,9 @@ for module in core imgproc imgcodecs videoio highgui calib3d features2d objdetec
 done
 # ffmpeg decodes RTSP cameras at run time, and is the independent reader in the tests.
 packages="g++ pkg-config libx264-dev ffmpeg $opencv"
+# Training's engine, unless LIBTORCH names the folder of another one, such as a GPU machine's.
+# The reference BLAS that libtorch-dev would bring is many times slower than OpenBLAS.
+[ -n "${LIBTORCH:-}" ] || packages="$packages libtorch-dev libopenblas0-pthread"
 
 ort_package=onnxruntime-node@1.30.0
 ort_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab
@@ -77,3 +80,5 @@ if ort_missing; then
 	mv "$tmp/package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" "$ort_lib"
 	touch "$ort_stamp"
 fi
+
+packaging/build-torch-shim.sh

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Compiles the library between Go and libtorch into build/lib/; does nothing where that is
+# up to date. LIBTORCH names the folder of a libtorch other than Debian's, with include/ and
+# lib/ inside: a GPU machine's own, or the folder torch of a Python package.
+set -eu
+cd "$(dirname "$0")/.."
+
+source=train/torch/shim/shim.cpp
+header=train/torch/shim/shim.h
+library=build/lib/librobustnet-torch.so
+stamp=build/lib/.librobustnet-torch
+
+if [ -n "${LIBTORCH:-}" ]; then
+	include=$LIBTORCH/include
+	lib=$LIBTORCH/lib
+else
+	include=/usr/include
+	lib=$(dirname "$(ldconfig -p | sed -n 's/.*=> \(.*libtorch_cpu\.so\.[0-9.]*\)$/\1/p' | head -n 1)")
+fi
+api=$include/torch/csrc/api/include
+[ -e "$api/torch/version.h" ] && [ -e "$lib/libtorch_cpu.so" ] || {
+	echo "build-torch-shim: libtorch is not in ${LIBTORCH:-the system}: install libtorch-dev, or set LIBTORCH to a folder with its include/ and lib/" >&2
+	exit 1
+}
+version=$(sed -n 's/^#define TORCH_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$api/torch/version.h" | paste -sd .)
+wanted="${LIBTORCH:-system} $version"
+
+if [ "$library" -nt "$source" ] && [ "$library" -nt "$header" ] && [ "$library" -nt packaging/build-torch-shim.sh ] &&
+	[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+	exit 0
+fi
+
+# As system headers, so that only the shim itself has to be free of warnings. /usr/include is
+# one already, and naming it again breaks the order of the compiler's own.
+flags="-isystem $api"
+[ "$include" = /usr/include ] || flags="$flags -isystem $include"
+case $version in
+1.*) flags="$flags -std=c++17" ;;
+*) flags="$flags -std=c++20" ;;
+esac
+# Builds of libtorch differ in std::string's ABI; this constructor's name tells.
+if grep -q _ZN3c105ErrorC1ENS_14SourceLocationESs "$lib/libc10.so"; then
+	flags="$flags -D_GLIBCXX_USE_CXX11_ABI=0"
+fi
+libraries="-ltorch -ltorch_cpu -lc10"
+# CUDA's kernels register themselves when their library is loaded; nothing refers to it.
+if [ -e "$lib/libtorch_cuda.so" ]; then
+	libraries="-Wl,--no-as-needed -ltorch_cuda -lc10_cuda $libraries"
+fi
+[ -z "${LIBTORCH:-}" ] || libraries="$libraries -Wl,-rpath,$lib"
+
+echo "build-torch-shim: compiling $library against libtorch $version"
+mkdir -p build/lib
+new=$library.$$
+trap 'rm -f "$new"' EXIT
+# shellcheck disable=SC2086
+"${CXX:-g++}" -O2 -fPIC -shared -Wall -Werror $flags "$source" -o "$new" -L"$lib" $libraries
+mv "$new" "$library"
+echo "$wanted" >"$stamp"
