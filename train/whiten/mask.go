@@ -19,7 +19,8 @@ type Mask struct {
 	entries []uint8
 }
 
-// AllPairs returns the mask of all C(C−1)/2 covariances, as IW and IRW penalise them.
+// AllPairs returns the mask of all C(C−1)/2 covariances of C ≥ 0 channels, as IW and IRW
+// penalise them.
 func AllPairs(channels int) Mask {
 	m := Mask{channels: channels, entries: make([]uint8, channels*channels)}
 	for i := range channels {
@@ -89,7 +90,7 @@ type Sensitivity struct {
 	sum             []float64
 }
 
-// NewSensitivity returns an empty average for a layer of so many channels.
+// NewSensitivity returns an empty average for a layer of so many channels, at least one.
 func NewSensitivity(channels int) *Sensitivity {
 	return &Sensitivity{channels: channels, sum: make([]float64, channels*channels)}
 }
