@@ -1,0 +1,49 @@
+package conformance
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
+
+// references are folders of numbers from the published implementation.
+const references = "../../../shared/reference"
+
+func TestReferences(t *testing.T) {
+	dirs, _ := filepath.Glob(filepath.Join(references, "*", "manifest.json"))
+	if len(dirs) == 0 {
+		t.Skip("no reference folders in " + references)
+	}
+	lib, err := torch.Load("")
+	if errors.Is(err, torch.ErrLibrary) {
+		t.Skip(err)
+	}
+	for _, manifest := range dirs {
+		dir := filepath.Dir(manifest)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			reference, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = lib.Run(torch.Options{}, func(s *torch.Scope) error {
+				report, err := Check(s, reference)
+				if err != nil {
+					return err
+				}
+				if testing.Verbose() || report.Failed() > 0 {
+					report.Write(os.Stdout)
+				}
+				if n := report.Failed(); n > 0 {
+					t.Errorf("%d of %d quantities differ", n, len(report.Lines))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,145 @@
+package conformance
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/robustnet-edge/robustnet/train/model"
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/whiten"
+)
+
+// maskPictures is the number of pictures in each mask trial.
+const maskPictures = 3
+
+// trials returns how many mask trials the folder speaks of.
+func (c *check) trials() int {
+	n := 0
+	for c.ref.Tensors[fmt.Sprintf("mask_after_trial%d_layer0", n)].Shape != nil {
+		n++
+	}
+	return n
+}
+
+// masks repeats the selection of masks, trial by trial, and keeps the intersections.
+func (c *check) masks() error {
+	taps := c.m.Net.Collected()
+	selected := make([][]whiten.Mask, len(taps))
+	for trial := range c.trials() {
+		variances, err := c.variances(trial, taps)
+		if err != nil {
+			return err
+		}
+		for i, tap := range taps {
+			if tap.Norm != nn.SelectiveWhitening {
+				continue
+			}
+			if want := c.ref.tensor(fmt.Sprintf("trial%d_layer%d_mean_variance", trial, i)); want != nil {
+				c.values(fmt.Sprintf("trial%d_layer%d_mean_variance", trial, i), want, float32s(variances[i]), gradientTolerance)
+			}
+			selector := whiten.Selector{Layer: tap.Name, Channels: tap.Channels, Clusters: c.ref.Clusters, RelaxDenom: c.ref.RelaxDenom}
+			mask, err := selector.Select(variances[i])
+			if err != nil {
+				return err
+			}
+			selected[i] = append(selected[i], mask)
+			if mask, err = selector.Intersect(selected[i]...); err != nil {
+				return err
+			}
+			c.selected[tap.Name] = mask
+			name := fmt.Sprintf("mask_after_trial%d_layer%d", trial, i)
+			c.mask(name, c.ref.tensor(name), mask.Uint8())
+		}
+	}
+	for i, tap := range taps {
+		if i < len(c.ref.MaskOnes) {
+			ones := float64(c.selected[tap.Name].Ones())
+			c.number(fmt.Sprintf("mask_ones layer %d", i), float64(c.ref.MaskOnes[i]), ones, 0, nearTied)
+		}
+	}
+	return nil
+}
+
+// variances returns for each tap the mean variance of covariances over the two views of the
+// trial's pictures.
+func (c *check) variances(trial int, taps []nn.Tap) ([][]float64, error) {
+	sensitivities := make([]*whiten.Sensitivity, len(taps))
+	nodes := make([]int, len(taps))
+	for i, tap := range taps {
+		sensitivities[i], nodes[i] = whiten.NewSensitivity(tap.Channels), tap.After
+	}
+	for picture := range maskPictures {
+		plain, varied := c.ref.views(fmt.Sprintf("view0_%d_%d", trial, picture), fmt.Sprintf("view1_%d_%d", trial, picture))
+		var err error
+		c.s.NoGrad(func(s *torch.Scope) {
+			x := s.FromFloat32(append(varied, plain...), 2, 3, c.ref.Input[2], c.ref.Input[3])
+			for i, feature := range c.m.Forward(s, x, model.Inference, nodes...) {
+				cov := s.Float32s(whiten.Covariance(s, feature))
+				if err == nil && s.Err() == nil {
+					err = sensitivities[i].Add(cov[:len(cov)/2], cov[len(cov)/2:])
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	means := make([][]float64, len(taps))
+	for i := range taps {
+		mean, err := sensitivities[i].Mean()
+		if err != nil && c.s.Err() == nil {
+			return nil, err
+		}
+		means[i] = mean
+	}
+	return means, c.s.Err()
+}
+
+// objective returns the folder's loss: each whitened layer with all covariances (IW, IRW) or
+// the selected ones (ISW).
+func (c *check) objective() (model.Objective, error) {
+	o := model.Objective{AuxWeight: 0.4, WhitenWeight: c.ref.WhitenWeight}
+	for _, tap := range c.m.Net.Collected() {
+		mask, margin := whiten.AllPairs(tap.Channels), 0
+		if tap.Norm == nn.SelectiveWhitening {
+			var ok bool
+			if mask, ok = c.selected[tap.Name]; !ok {
+				return o, fmt.Errorf("the folder whitens %s selectively, but holds no mask_after_trial tensors", tap.Name)
+			}
+		} else {
+			margin = mask.Margin(c.ref.RelaxDenom)
+		}
+		o.Penalties = append(o.Penalties, mask.Penalty(c.s, margin))
+	}
+	return o, nil
+}
+
+// chooseLabels returns the batch's labels. The formula is stated for 19 classes; for other
+// numbers it has two natural readings, and the one whose cross-entropy is the reference's is
+// taken.
+func (c *check) chooseLabels(o model.Objective) *torch.Tensor {
+	var chosen *torch.Tensor
+	best := math.Inf(1)
+	for _, period := range []int{c.ref.Classes + 1, 20} {
+		labels := c.s.FromInt64(c.ref.labels(period), c.ref.Input[0], c.ref.Input[2], c.ref.Input[3])
+		if c.ref.Classes == 19 || len(c.ref.Steps) == 0 {
+			return labels
+		}
+		c.s.In(func(s *torch.Scope) {
+			losses, _ := c.m.Losses(s, c.input, labels, o)
+			if d := math.Abs(s.Item(losses.CE) - c.ref.Steps[0].CE); d < best || chosen == nil {
+				chosen, best = labels, d
+			}
+		})
+	}
+	return chosen
+}
+
+func float32s(values []float64) []float32 {
+	narrow := make([]float32, len(values))
+	for i, v := range values {
+		narrow[i] = float32(v)
+	}
+	return narrow
+}
