@@ -79,7 +79,7 @@ func TestReadHeader(t *testing.T) {
 	}
 	want := onnx.Header{
 		IR: 8, Opset: 17, Producer: "by hand", Nodes: 2,
-		Inputs: []onnx.Value{{Name: "image", Elem: onnx.Uint8, Shape: []int64{-1, 4, 6, 3}}},
+		Inputs: []onnx.Value{{Name: "image", Elem: onnx.Uint8, Shape: []int64{-1, 4, 6, 3}, DimNames: []string{"batch", "", "", ""}}},
 		Outputs: []onnx.Value{
 			{Name: "mask", Elem: onnx.Uint8, Shape: []int64{1, 2, 3}},
 			{Name: "loose"},
