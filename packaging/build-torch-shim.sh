@@ -42,7 +42,7 @@ esac
 if grep -q _ZN3c105ErrorC1ENS_14SourceLocationESs "$lib/libc10.so"; then
 	flags="$flags -D_GLIBCXX_USE_CXX11_ABI=0"
 fi
-libraries="-ltorch -ltorch_cpu -lc10"
+libraries="-ltorch_cpu -lc10"
 # CUDA's kernels register themselves when their library is loaded; nothing refers to it.
 if [ -e "$lib/libtorch_cuda.so" ]; then
 	libraries="-Wl,--no-as-needed -ltorch_cuda -lc10_cuda $libraries"
@@ -54,6 +54,6 @@ mkdir -p build/lib
 new=$library.$$
 trap 'rm -f "$new"' EXIT
 # shellcheck disable=SC2086
-"${CXX:-g++}" -O2 -fPIC -shared -Wall -Werror $flags "$source" -o "$new" -L"$lib" $libraries
+"${CXX:-g++}" -O2 -fPIC -shared -Wall -Werror -Wl,--no-undefined $flags "$source" -o "$new" -L"$lib" $libraries
 mv "$new" "$library"
 echo "$wanted" >"$stamp"

@@ -86,7 +86,8 @@ type run struct {
 	args    []int64
 	results []int64
 
-	lost lostTensors
+	lost   lostTensors
+	onLost func(*ref) // lost.add, bound once: each tensor has a reference to it
 }
 
 // lostTensors are those that the garbage collector found unreachable.
@@ -132,6 +133,7 @@ func (l *Library) Run(o Options, f func(s *Scope) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r := &run{library: l, device: o.Device, failure: newFailure(), results: make([]int64, resultWords)}
+	r.onLost = r.lost.add
 	threads := o.Threads
 	if threads == 0 {
 		threads = runtime.NumCPU()

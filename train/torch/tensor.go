@@ -119,7 +119,7 @@ func (s *Scope) adopt(results []int64) (*Tensor, []int64) {
 		t.shape = append(t.shape, int(d))
 	}
 	s.own(t.ref)
-	runtime.AddCleanup(t, s.run.lost.add, t.ref)
+	runtime.AddCleanup(t, s.run.onLost, t.ref)
 	return t, rest
 }
 
