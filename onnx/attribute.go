@@ -85,3 +85,98 @@ func (e *encoder) tensor(num protowire.Number, t *Tensor) error {
 	*e = append(append(*e, fields...), t.Raw...)
 	return nil
 }
+
+var attributeMessage = message{
+	decoded: map[protowire.Number]wires{
+		attributeName: delimited, attributeKind: varint,
+		attributeFloat: fixed32, attributeInt: varint, attributeString: delimited, attributeTensor: delimited,
+		attributeFloats: fixed32s, attributeInts: varints, attributeStrings: delimited, attributeTensors: delimited,
+	},
+	refused: map[protowire.Number]string{
+		attributeGraph: "a subgraph", attributeGraphs: "subgraphs",
+		attributeSparseTensor: "a sparse tensor", attributeSparseTensors: "sparse tensors",
+		attributeType: "a type", attributeTypes: "types", attributeReference: "a reference to a function",
+	},
+}
+
+// attributeValues are the values of attributes that are given by their kind alone, as
+// writers leave out empty lists and zeros.
+var attributeValues = map[kind]any{
+	kindFloat: float32(0), kindInt: int64(0), kindString: "",
+	kindFloats: []float32(nil), kindInts: []int64(nil), kindStrings: []string(nil), kindTensors: []*Tensor(nil),
+}
+
+func (a *Attribute) read(b []byte) error {
+	stated, found := kindNone, kindNone
+	err := attributeMessage.fields(b, &a.rest, func(num protowire.Number, f field) error {
+		switch num {
+		case attributeName:
+			a.Name = f.string()
+			return nil
+		case attributeKind:
+			stated = kind(f.number)
+			return nil
+		}
+		k, err := a.add(num, f)
+		if found != kindNone && (k != found || k < kindFloats) {
+			return errors.New("it has more than one value")
+		}
+		found = k
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case found == kindNone && attributeValues[stated] != nil:
+		a.Value = attributeValues[stated]
+	case found == kindNone:
+		return errors.New("it has no value")
+	case stated != kindNone && stated != found:
+		return fmt.Errorf("it is said to be of kind %d but its value is of kind %d", stated, found)
+	}
+	return nil
+}
+
+// add stores a value or appends it to the list, and returns its kind.
+func (a *Attribute) add(num protowire.Number, f field) (kind, error) {
+	switch num {
+	case attributeFloat:
+		a.Value = math.Float32frombits(uint32(f.number))
+		return kindFloat, nil
+	case attributeInt:
+		a.Value = f.int64()
+		return kindInt, nil
+	case attributeString:
+		a.Value = f.string()
+		return kindString, nil
+	case attributeTensor:
+		t := &Tensor{}
+		a.Value = t
+		return kindTensor, t.read(f.bytes)
+	case attributeStrings:
+		list, _ := a.Value.([]string)
+		a.Value = append(list, f.string())
+		return kindStrings, nil
+	case attributeTensors:
+		list, _ := a.Value.([]*Tensor)
+		t := &Tensor{}
+		a.Value = append(list, t)
+		return kindTensors, t.read(f.bytes)
+	case attributeFloats:
+		list, _ := a.Value.([]float32)
+		err := f.each(protowire.Fixed32Type, func(v uint64) error {
+			list = append(list, math.Float32frombits(uint32(v)))
+			return nil
+		})
+		a.Value = list
+		return kindFloats, err
+	default:
+		list, _ := a.Value.([]int64)
+		err := f.each(protowire.VarintType, func(v uint64) error {
+			list = append(list, int64(v))
+			return nil
+		})
+		a.Value = list
+		return kindInts, err
+	}
+}

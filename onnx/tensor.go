@@ -20,6 +20,19 @@ const (
 	Float16 ElemType = 10
 )
 
+// The others, which the model-file contract has no use for.
+const (
+	uint16Elem     ElemType = 4
+	int16Elem      ElemType = 5
+	boolElem       ElemType = 9
+	float64Elem    ElemType = 11
+	uint32Elem     ElemType = 12
+	uint64Elem     ElemType = 13
+	complex64Elem  ElemType = 14
+	complex128Elem ElemType = 15
+	bfloat16Elem   ElemType = 16
+)
+
 // elemTypes lists the schema's types; strings have no fixed size.
 var elemTypes = [...]struct {
 	name  string
