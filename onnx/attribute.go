@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -164,6 +165,7 @@ func (a *Attribute) add(num protowire.Number, f field) (kind, error) {
 		return kindTensors, t.read(f.bytes)
 	case attributeFloats:
 		list, _ := a.Value.([]float32)
+		list = slices.Grow(list, f.numbers(protowire.Fixed32Type))
 		err := f.each(protowire.Fixed32Type, func(v uint64) error {
 			list = append(list, math.Float32frombits(uint32(v)))
 			return nil
@@ -172,6 +174,7 @@ func (a *Attribute) add(num protowire.Number, f field) (kind, error) {
 		return kindFloats, err
 	default:
 		list, _ := a.Value.([]int64)
+		list = slices.Grow(list, f.numbers(protowire.VarintType))
 		err := f.each(protowire.VarintType, func(v uint64) error {
 			list = append(list, int64(v))
 			return nil

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -43,6 +44,7 @@ func Unmarshal(file []byte) (*Model, error) {
 		return nil, fmt.Errorf("%w: it is empty", ErrCorrupt)
 	}
 	m, sawGraph := &Model{}, false
+	m.Metadata = slices.Grow(m.Metadata, count(file, modelMetadata))
 	err := modelMessage.fields(file, &m.rest, func(num protowire.Number, f field) error {
 		switch num {
 		case modelIR:
@@ -114,6 +116,10 @@ func (m *Model) readEntry(b []byte) error {
 }
 
 func (g *Graph) read(b []byte) error {
+	g.Nodes = slices.Grow(g.Nodes, count(b, graphNode))
+	for _, l := range g.lists() {
+		*l.values = slices.Grow(*l.values, min(count(b, l.field), maxValues))
+	}
 	return graphMessage.fields(b, &g.rest, func(num protowire.Number, f field) error {
 		switch num {
 		case graphName:
@@ -143,6 +149,9 @@ func (g *Graph) readValue(num protowire.Number, b []byte) error {
 			continue
 		}
 		v, whole, err := readValue(b, len(*l.values))
+		if err == nil && v.Name == "" {
+			err = errors.New("it has no name")
+		}
 		if err == nil && !whole {
 			err = errors.New("its type is not that of a plain tensor")
 		}
@@ -155,6 +164,7 @@ func (g *Graph) readValue(num protowire.Number, b []byte) error {
 }
 
 func (n *Node) read(b []byte) error {
+	n.Inputs = slices.Grow(n.Inputs, count(b, nodeInput))
 	err := nodeMessage.fields(b, &n.rest, func(num protowire.Number, f field) error {
 		switch num {
 		case nodeInput:

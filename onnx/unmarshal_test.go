@@ -209,7 +209,7 @@ func FuzzUnmarshal(f *testing.F) {
 		var m *onnx.Model
 		var err error
 		// The costliest files list what takes a few bytes each: values, nodes.
-		if got := allocated(func() { m, err = onnx.Unmarshal(file) }); got > uint64(1<<20+200*len(file)) {
+		if got := allocated(func() { m, err = onnx.Unmarshal(file) }); got > uint64(1<<20+64*len(file)) {
 			t.Errorf("%d bytes allocated for a file of %d", got, len(file))
 		}
 		if err != nil {

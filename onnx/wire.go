@@ -125,6 +125,19 @@ func fields(b []byte, visit func(protowire.Number, field) error) error {
 	return nil
 }
 
+// count returns how often a message has a field, so that hostile lists, whose entries take
+// two bytes in the file, do not grow step by step.
+func count(b []byte, num protowire.Number) (n int) {
+	// Damage is found when the fields are decoded.
+	_ = fields(b, func(found protowire.Number, _ field) error {
+		if found == num {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
 // consume decodes the value that b begins with, and returns its length or a negative number.
 func (f *field) consume(num protowire.Number, b []byte) (n int) {
 	switch f.wire {
@@ -163,6 +176,23 @@ func (f field) each(wire protowire.Type, visit func(uint64) error) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// numbers bounds how many numbers a repeated field holds.
+func (f field) numbers(wire protowire.Type) int {
+	switch {
+	case f.wire == wire:
+		return 1
+	case wire == protowire.Fixed32Type:
+		return len(f.bytes) / 4
+	}
+	n := 0
+	for _, b := range f.bytes {
+		if b < 0x80 { // the last byte of a varint
+			n++
+		}
+	}
+	return n
 }
 
 // wires is a set of wire types.
