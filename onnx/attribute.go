@@ -128,6 +128,8 @@ func (a *Attribute) read(b []byte) error {
 	switch {
 	case err != nil:
 		return err
+	case a.Name == "":
+		return errors.New("it has no name")
 	case found == kindNone && attributeValues[stated] != nil:
 		a.Value = attributeValues[stated]
 	case found == kindNone:

@@ -153,6 +153,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"subgraph":          {attribute(nested(6)), inAttribute + "it has a subgraph, which cannot be read"},
 		"subgraphs":         {attribute(nested(11)), inAttribute + "it has subgraphs, which cannot be read"},
 		"reference":         {attribute(text(21, "f")), inAttribute + "it has a reference to a function, which cannot be read"},
+		"nameless":          {graph(nested(1, text(4, "If"), nested(5, number(3, 1)))), `node 0, If "": attribute "": it has no name`},
 		"no value":          {attribute(), inAttribute + "it has no value"},
 		"no tensor":         {attribute(number(20, 4)), inAttribute + "it has no value"},
 		"two values":        {attribute(number(3, 1), nested(8, []byte{1})), inAttribute + "it has more than one value"},
