@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/train/internal/strictyaml"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
@@ -94,7 +95,7 @@ func (r *Run) write() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(r.Dir, ConfigFile), text)
+	return atomicfile.Write(filepath.Join(r.Dir, ConfigFile), text)
 }
 
 // remove deletes what write wrote, and the folder if it is empty then.
@@ -105,23 +106,6 @@ func (r *Run) remove() error {
 		}
 	}
 	_ = os.Remove(r.Dir) // fails where it was missing or others put files into it
-	return nil
-}
-
-// writeFile replaces a file by one that is complete.
-func writeFile(path string, content []byte) error {
-	part, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return err
-	}
-	_, err = part.Write(content)
-	err = errors.Join(err, part.Chmod(0o644), part.Sync(), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
 	return nil
 }
 

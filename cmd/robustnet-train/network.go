@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/robustnet-edge/robustnet/train/nn"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
+)
+
+// networkFlags choose a network.
+type networkFlags struct {
+	flags                                        *pflag.FlagSet
+	trunk, head, method, placement, whitenAffine string
+	width                                        float64
+	outputStride                                 int
+}
+
+// add gives a command the flags, whose defaults are the published MobileNetV2 with ISW.
+func (f *networkFlags) add(cmd *cobra.Command) {
+	d := nn.DefaultSpec()
+	f.flags = cmd.Flags()
+	f.choice(cmd, &f.trunk, "trunk", string(d.Trunk), "backbone", texts(nn.Trunks()))
+	f.flags.Float64Var(&f.width, "width", d.Width, "channels of mobilenetv2, times: 0.5, 0.75 or 1")
+	f.flags.IntVar(&f.outputStride, "output-stride", d.OutputStride, "size of the input over that of the deepest feature: 8, 16 or 32")
+	f.choice(cmd, &f.head, "head", string(d.Head), "what makes class scores of features", texts(nn.Heads()))
+	f.choice(cmd, &f.method, "method", string(nn.ISW), "how the network is made robust", texts(nn.Methods()))
+	f.flags.StringVar(&f.placement, "placement", "", "norms at the seven places, such as 0,0,2,2,2,0,0, instead of the method's")
+	f.choice(cmd, &f.whitenAffine, "whiten-affine", string(d.Rescale), "what follows each whitening layer", texts(nn.Rescales()))
+}
+
+// choice adds a flag with few possible values, which the shell completes.
+func (f *networkFlags) choice(cmd *cobra.Command, to *string, name, value, help string, choices []string) {
+	f.flags.StringVar(to, name, value, help+": "+strings.Join(choices, ", "))
+	complete := cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)
+	_ = cmd.RegisterFlagCompletionFunc(name, complete) // fails for unknown flags only
+}
+
+func texts[T ~string](list []T) []string {
+	all := make([]string, len(list))
+	for i, v := range list {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// changed returns those of the named flags that were given, with dashes.
+func changed(flags *pflag.FlagSet, names ...string) []string {
+	var given []string
+	for _, name := range names {
+		if flags.Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	return given
+}
+
+// placed returns the placement, nil if neither it nor a method was given.
+func (f *networkFlags) placed() (*nn.Placement, error) {
+	if !f.flags.Changed("placement") {
+		return nil, nil
+	}
+	p, err := nn.ParsePlacement(f.placement)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--placement: %w", err)}
+	}
+	return &p, nil
+}
+
+// spec returns the network that the flags describe. A placement must fit a method that was
+// given with it.
+func (f *networkFlags) spec(classes int) (nn.Spec, error) {
+	s := nn.DefaultSpec()
+	s.Trunk, s.Width, s.OutputStride, s.Head = nn.Trunk(f.trunk), f.width, f.outputStride, nn.Head(f.head)
+	s.Rescale, s.Classes = nn.Rescale(f.whitenAffine), classes
+	placement, err := f.placed()
+	if err != nil {
+		return s, err
+	}
+	if placement == nil {
+		own, err := nn.Method(f.method).Placement()
+		if err != nil {
+			return s, usageError{err}
+		}
+		placement = &own
+	} else if f.flags.Changed("method") {
+		if err := trainrun.CheckMethod(nn.Method(f.method), *placement); err != nil {
+			return s, usageError{err}
+		}
+	}
+	s.Placement = *placement
+	if err := s.Validate(); err != nil {
+		return s, usageError{err}
+	}
+	return s, nil
+}
+
+// summary describes a network in a line.
+func summary(s nn.Spec) string {
+	width := ""
+	if s.Trunk == nn.MobileNetV2 {
+		width = fmt.Sprintf(" ×%v", s.Width)
+	}
+	return fmt.Sprintf("%s%s, %s head, output stride %d, %d classes", s.Trunk, width, s.Head, s.OutputStride, s.Classes)
+}
+
+var normNames = map[nn.Norm]string{
+	nn.InstanceWhitening: "instance norm, whitened", nn.SelectiveWhitening: "instance norm, selectively whitened",
+	nn.InstanceNorm: "instance norm", nn.AffineInstanceNorm: "instance norm with scale and shift",
+	nn.SwitchableWhitening: "switchable whitening", nn.IterativeNorm: "IterNorm",
+}
+
+// normSummary says which norms stand where.
+func normSummary(net *nn.Network) string {
+	var kinds []string
+	blocks := map[string][]string{}
+	for _, tap := range net.Taps {
+		if tap.Norm == nn.NoNorm {
+			continue
+		}
+		kind := normNames[tap.Norm]
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+		blocks[kind] = append(blocks[kind], tap.Name)
+	}
+	if kinds == nil {
+		return "no norms but the trunk's own"
+	}
+	for i, kind := range kinds {
+		kinds[i] = kind + " at " + strings.Join(blocks[kind], ", ")
+	}
+	text := strings.Join(kinds, "; ")
+	if net.Spec.Rescale != nn.NoRescale && len(net.Collected()) > 0 {
+		text += "; followed by " + string(net.Spec.Rescale)
+	}
+	return text
+}

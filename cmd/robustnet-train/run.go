@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/robustnet-edge/robustnet/internal/nearest"
+)
+
+const program = "robustnet-train"
+
+// The exit codes, shared with the sister programs.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+const longHelp = `robustnet-train makes the networks that robustnet-edge runs: the trunks and the head of
+RobustNet (CVPR 2021), with the norms that make them indifferent to light and weather.
+
+A run folder holds one network: config.yaml says what it is, last.safetensors has the
+weights. 'import' makes one from a published checkpoint or an ImageNet backbone, 'export'
+makes a model file of it.`
+
+const examples = `  robustnet-train describe --trunk resnet50 --method ibn
+  robustnet-train import last_gtav.pth --out runs/isw
+  robustnet-train export --run runs/isw --size 512x1024 --out isw.onnx
+  robustnet-train import mobilenet_v2.pth --pretrained --classes cityscapes --out runs/new`
+
+const exitHelp = `
+Exit codes:
+  0  done
+  1  failure
+  2  fault on the command line
+`
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run executes a command line and returns the exit code. It writes the error, if any, to
+// stderr, once.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:                        program,
+		Short:                      "Make segmentation networks that withstand light and weather",
+		Long:                       longHelp,
+		Example:                    examples,
+		Version:                    versionLine(),
+		Args:                       noStrayArguments,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetVersionTemplate(program + " {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
+	root.AddCommand(newImport(), newDescribe(), newExport(), newVersion())
+	return root
+}
+
+// noStrayArguments refuses what is no command.
+func noStrayArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see " + program + " --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + near[0] + "?"
+	}
+	return usageError{fmt.Errorf("unknown command %q; %s", args[0], hint)}
+}
+
+// flagError adds the likely meaning to an unknown flag.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := "see " + cmd.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		if near := nearest.Word(unknown.GetSpecifiedName(), known); near != "" {
+			hint = "did you mean --" + near + "?"
+		}
+	}
+	return usageError{fmt.Errorf("%w; %s", err, hint)}
+}
+
+// withUsage marks errors of a check of arguments as mistakes on the command line.
+func withUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
