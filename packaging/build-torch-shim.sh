@@ -3,19 +3,21 @@
 # up to date. LIBTORCH names the folder of a libtorch other than Debian's, with include/ and
 # lib/ inside: a GPU machine's own, or the folder torch of a Python package.
 set -eu
+[ -z "${LIBTORCH:-}" ] || LIBTORCH=$(realpath -m "$LIBTORCH")
 cd "$(dirname "$0")/.."
 
 source=train/torch/shim/shim.cpp
 header=train/torch/shim/shim.h
 library=build/lib/librobustnet-torch.so
 stamp=build/lib/.librobustnet-torch
+cxx=${CXX:-g++}
 
 if [ -n "${LIBTORCH:-}" ]; then
 	include=$LIBTORCH/include
 	lib=$LIBTORCH/lib
 else
 	include=/usr/include
-	lib=$(dirname "$(ldconfig -p | sed -n 's/.*=> \(.*libtorch_cpu\.so\.[0-9.]*\)$/\1/p' | head -n 1)")
+	lib=$(dirname "$("$cxx" -print-file-name=libtorch_cpu.so)")
 fi
 api=$include/torch/csrc/api/include
 [ -e "$api/torch/version.h" ] && [ -e "$lib/libtorch_cpu.so" ] || {
@@ -32,28 +34,28 @@ fi
 
 # As system headers, so that only the shim itself has to be free of warnings. /usr/include is
 # one already, and naming it again breaks the order of the compiler's own.
-flags="-isystem $api"
-[ "$include" = /usr/include ] || flags="$flags -isystem $include"
+set -- -isystem "$api"
+[ "$include" = /usr/include ] || set -- "$@" -isystem "$include"
 case $version in
-1.*) flags="$flags -std=c++17" ;;
-*) flags="$flags -std=c++20" ;;
+1.*) set -- "$@" -std=c++17 ;;
+*) set -- "$@" -std=c++20 ;;
 esac
 # Builds of libtorch differ in std::string's ABI; this constructor's name tells.
 if grep -q _ZN3c105ErrorC1ENS_14SourceLocationESs "$lib/libc10.so"; then
-	flags="$flags -D_GLIBCXX_USE_CXX11_ABI=0"
+	set -- "$@" -D_GLIBCXX_USE_CXX11_ABI=0
 fi
-libraries="-ltorch_cpu -lc10"
+set -- "$@" "$source" -L"$lib"
 # CUDA's kernels register themselves when their library is loaded; nothing refers to it.
 if [ -e "$lib/libtorch_cuda.so" ]; then
-	libraries="-Wl,--no-as-needed -ltorch_cuda -lc10_cuda $libraries"
+	set -- "$@" -Wl,--no-as-needed -ltorch_cuda -lc10_cuda
 fi
-[ -z "${LIBTORCH:-}" ] || libraries="$libraries -Wl,-rpath,$lib"
+set -- "$@" -ltorch_cpu -lc10
+[ -z "${LIBTORCH:-}" ] || set -- "$@" -Wl,-rpath,"$lib"
 
 echo "build-torch-shim: compiling $library against libtorch $version"
 mkdir -p build/lib
 new=$library.$$
 trap 'rm -f "$new"' EXIT
-# shellcheck disable=SC2086
-"${CXX:-g++}" -O2 -fPIC -shared -Wall -Werror -Wl,--no-undefined $flags "$source" -o "$new" -L"$lib" $libraries
+"$cxx" -O2 -fPIC -shared -Wall -Werror -Wl,--no-undefined "$@" -o "$new"
 mv "$new" "$library"
 echo "$wanted" >"$stamp"

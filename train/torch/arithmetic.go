@@ -1,5 +1,10 @@
 package torch
 
+import (
+	"errors"
+	"slices"
+)
+
 // Operands are broadcast: dimensions count from the last, and one of 1 is repeated.
 
 // Add returns a + b.
@@ -74,6 +79,23 @@ func (s *Scope) AddInPlace(dst, other *Tensor, alpha float64) {
 // MulInPlace multiplies dst by v.
 func (s *Scope) MulInPlace(dst *Tensor, v float64) { s.do("mul_.Scalar", dst, v) }
 
-// AddOut overwrites dst with a + alpha·b. It cannot be recorded: where a or b require
-// gradients, it belongs inside [Scope.NoGrad].
-func (s *Scope) AddOut(dst, a, b *Tensor, alpha float64) { s.do("add.out", a, b, alpha, dst) }
+// AddOut overwrites dst, of a's shape, with a + alpha·b. It cannot be recorded: where a or b
+// require gradients, it belongs inside [Scope.NoGrad].
+func (s *Scope) AddOut(dst, a, b *Tensor, alpha float64) {
+	// libtorch would give dst another shape, and print a warning.
+	if dst != nil && a != nil && b != nil && (!slices.Equal(dst.shape, a.shape) || !broadcasts(b.shape, a.shape)) {
+		s.fail("AddOut", []any{dst, a, b, alpha}, errors.New("the shapes do not match"))
+	}
+	s.do("add.out", a, b, alpha, dst)
+}
+
+// broadcasts tells whether a tensor of a shape can stand where one of another is.
+func broadcasts(shape, to []int) bool {
+	offset := len(to) - len(shape)
+	for i, d := range shape {
+		if offset < 0 || d != 1 && d != to[offset+i] {
+			return false
+		}
+	}
+	return true
+}

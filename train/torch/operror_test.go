@@ -72,6 +72,16 @@ func TestOpErrors(t *testing.T) {
 		"cross_entropy_loss(float32[1 2 1 1], int64[1 1 1], none, 1, 255): Target 2 is out of bounds": func(s *torch.Scope) {
 			s.CrossEntropy(ramp(s, 1, 2, 1, 1), s.Full(torch.Int64, 2, 1, 1, 1), 255)
 		},
+		"AddOut(float32[2], float32[1], float32[2], 1): the shapes do not match": func(s *torch.Scope) {
+			s.AddOut(ramp(s, 2), ramp(s, 1), ramp(s, 2), 1)
+		},
+		"AddOut(float32[2], float32[2], float32[1 2], 1): the shapes do not match": func(s *torch.Scope) {
+			s.AddOut(ramp(s, 2), ramp(s, 2), ramp(s, 1, 2), 1)
+		},
+		"AddOut(float32[1 2], float32[1 2], float32[3], 1): the shapes do not match": func(s *torch.Scope) {
+			s.AddOut(ramp(s, 1, 2), ramp(s, 1, 2), ramp(s, 3), 1)
+		},
+		"add.out(float32[1], float32[1], 1, none): ": func(s *torch.Scope) { s.AddOut(nil, ramp(s, 1), ramp(s, 1), 1) },
 		"add.out(float32[1], float32[1], 1, float32[1]): ": func(s *torch.Scope) { s.AddOut(ramp(s, 1), s.RequireGrad(ramp(s, 1)), ramp(s, 1), 1) },
 	} {
 		err := runErr(t, func(s *torch.Scope) {

@@ -67,7 +67,7 @@ func (d Device) check() error {
 type Options struct {
 	// Device is where the tensors are that the run makes.
 	Device Device
-	// Threads is the number of CPU threads; 0 is one for each CPU.
+	// Threads is the number of CPU threads; 0 is one for each that the process may use.
 	Threads int
 	// Seed begins libtorch's random numbers. There is one generator for the process: runs
 	// at the same time draw from it in turn.
@@ -136,7 +136,7 @@ func (l *Library) Run(o Options, f func(s *Scope) error) error {
 	r.onLost = r.lost.add
 	threads := o.Threads
 	if threads == 0 {
-		threads = runtime.NumCPU()
+		threads = runtime.GOMAXPROCS(0)
 	}
 	if err := r.failure.setThreads(threads); err != nil {
 		return fmt.Errorf("set %d threads: %w", threads, err)
