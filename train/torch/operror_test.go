@@ -81,7 +81,7 @@ func TestOpErrors(t *testing.T) {
 		"AddOut(float32[1 2], float32[1 2], float32[3], 1): the shapes do not match": func(s *torch.Scope) {
 			s.AddOut(ramp(s, 1, 2), ramp(s, 1, 2), ramp(s, 3), 1)
 		},
-		"add.out(float32[1], float32[1], 1, none): ": func(s *torch.Scope) { s.AddOut(nil, ramp(s, 1), ramp(s, 1), 1) },
+		"add.out(float32[1], float32[1], 1, none): ":       func(s *torch.Scope) { s.AddOut(nil, ramp(s, 1), ramp(s, 1), 1) },
 		"add.out(float32[1], float32[1], 1, float32[1]): ": func(s *torch.Scope) { s.AddOut(ramp(s, 1), s.RequireGrad(ramp(s, 1)), ramp(s, 1), 1) },
 	} {
 		err := runErr(t, func(s *torch.Scope) {
