@@ -79,7 +79,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetVersionTemplate(program + " {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
-	root.AddCommand(newImport(), newDescribe(), newExport(), newVersion())
+	root.AddCommand(newImport(), newDescribe(), newExport(), newConformance(), newVersion())
 	return root
 }
 

@@ -13,31 +13,17 @@ import (
 // learningRate is that of the references' training steps.
 const learningRate = 0.01
 
-// Check runs our implementation on what the folder describes and compares every quantity in
-// it. The error is about the folder or libtorch; differences are in the report.
-func Check(s *torch.Scope, r *Reference) (*Report, error) {
-	net, err := nn.New(r.Spec())
-	if err != nil {
+// threads is the number of libtorch's threads with which the references were computed.
+const threads = 2
+
+// Check runs our implementation on what the folder describes, on the CPU, and compares every
+// quantity in it. The error is about the folder or libtorch; differences are in the report.
+func Check(lib *torch.Library, r *Reference) (*Report, error) {
+	c := &check{Report: &Report{}, ref: r, selected: map[string]whiten.Mask{}}
+	if err := lib.Run(torch.Options{Threads: threads}, c.run); err != nil {
 		return nil, err
 	}
-	m, err := model.New(s, net, Weights(net))
-	if err != nil {
-		return nil, err
-	}
-	m.DropChannels, m.Literal = 0, true
-	c := &check{Report: &Report{}, ref: r, s: s, m: m, selected: map[string]whiten.Mask{}}
-	c.input = s.FromFloat32(r.pictures(), r.Input[:]...)
-	train, inference := net.CountParams()
-	c.exact("params_total", r.ParamsTotal, train)
-	c.exact("params_inference", r.ParamsInference, inference)
-	c.evaluation()
-	if err := c.masks(); err != nil {
-		return nil, err
-	}
-	if err := c.training(); err != nil {
-		return nil, err
-	}
-	return c.Report, s.Err()
+	return c.Report, nil
 }
 
 // check is one folder's comparison in progress.
@@ -49,6 +35,27 @@ type check struct {
 	input *torch.Tensor
 	// selected are the masks of the layers with selective whitening, by their taps' names.
 	selected map[string]whiten.Mask
+}
+
+func (c *check) run(s *torch.Scope) error {
+	net, err := nn.New(c.ref.Spec())
+	if err != nil {
+		return err
+	}
+	c.s = s
+	if c.m, err = model.New(s, net, Weights(net)); err != nil {
+		return err
+	}
+	c.m.DropChannels, c.m.Literal = 0, true
+	c.input = s.FromFloat32(c.ref.pictures(), c.ref.Input[:]...)
+	train, inference := net.CountParams()
+	c.exact("params_total", c.ref.ParamsTotal, train)
+	c.exact("params_inference", c.ref.ParamsInference, inference)
+	c.evaluation()
+	if err := c.masks(); err != nil {
+		return err
+	}
+	return c.training()
 }
 
 // evaluation compares the logits of fresh weights.

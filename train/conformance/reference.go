@@ -21,7 +21,7 @@ import (
 type Reference struct {
 	Trunk        string  `json:"trunk"`
 	Placement    []int   `json:"wt_layer"`
-	RelaxDenom   int     `json:"relax_denom"`
+	RelaxDenom   float64 `json:"relax_denom"`
 	Clusters     int     `json:"clusters"`
 	Input        [4]int  `json:"input"` // batch, 3, height, width
 	Classes      int     `json:"classes"`
@@ -110,7 +110,7 @@ func (r *Reference) check() error {
 		errs = append(errs, fmt.Errorf("manifest.json: input %v is not a batch of up to 64 pictures with 3 channels and sides of 8 to 4096", in))
 	}
 	if r.RelaxDenom < 0 {
-		errs = append(errs, fmt.Errorf("manifest.json: relax_denom is %d", r.RelaxDenom))
+		errs = append(errs, fmt.Errorf("manifest.json: relax_denom is %v", r.RelaxDenom))
 	}
 	for name, t := range r.Tensors {
 		count := int64(1)
@@ -131,10 +131,11 @@ func (r *Reference) check() error {
 // Spec returns the network of the folder.
 func (r *Reference) Spec() nn.Spec {
 	spec := nn.DefaultSpec()
+	spec.Placement = nn.Placement{}
 	spec.Trunk = nn.Trunk(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(r.Trunk)))
 	spec.Classes, spec.OutputStride = r.Classes, r.OutputStride
-	for i, n := range r.Placement {
-		spec.Placement[i] = nn.Norm(n)
+	for _, place := range spec.Places() { // others, the published code ignores
+		spec.Placement[place] = nn.Norm(r.Placement[place])
 	}
 	return spec
 }

@@ -32,13 +32,18 @@ type Report struct{ Lines []Line }
 
 // Failed counts the lines that are not within tolerance.
 func (r *Report) Failed() int {
-	n := 0
+	return len(r.Failures().Lines)
+}
+
+// Failures returns the lines that are not within tolerance.
+func (r *Report) Failures() *Report {
+	failures := &Report{}
 	for _, l := range r.Lines {
 		if !l.OK() {
-			n++
+			failures.Lines = append(failures.Lines, l)
 		}
 	}
-	return n
+	return failures
 }
 
 // Write prints one line for each quantity.

@@ -14,6 +14,9 @@ import (
 // training compares the losses of the training steps, the first step's gradients and
 // covariances, and the logits after the last.
 func (c *check) training() error {
+	if len(c.ref.Steps) == 0 {
+		return nil
+	}
 	if err := c.m.Fill(c.s, Weights(c.m.Net)); err != nil {
 		return err
 	}

@@ -59,8 +59,8 @@ type Tap struct {
 	Norm  Norm
 	// Before is the node that the norm reads; without a norm it is the feature itself.
 	Before int
-	// After is the node whose output the whitening loss is about: the norm without what
-	// rescales it. It equals Before without a norm.
+	// After is the node whose output the whitening loss is about, the norm's as a rule. It
+	// equals Before without a norm.
 	After int
 	// Channels is the number of channels.
 	Channels int
@@ -191,7 +191,7 @@ func (b *builder) place(place int, name, key string, x int) int {
 		b.places = append(b.places, tap)
 		return x
 	}
-	n := Node{In: []int{x}, Key: key, Channels: b.channels(x)}
+	n := Node{In: []int{x}, Key: key, Channels: b.channels(x), Affine: true}
 	switch norm {
 	case SwitchableWhitening:
 		n.Op, n.Group = SwitchWhiten, largestDivisor(n.Channels, b.net.Spec.WhitenGroup)

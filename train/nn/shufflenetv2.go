@@ -15,7 +15,7 @@ func (b *builder) shuffleNetV2(image int) features {
 	}
 
 	x := b.conv3("layer0.layer.0.0", image, 24, 2, 1, 1)
-	x = b.relu(b.normBeside(2, "layer0", "layer0.layer.0.1", x))
+	x = b.normBeside(2, "layer0", "layer0.layer.0.1", x)
 	x = b.unary(MaxPool, x)
 
 	var f features
@@ -25,7 +25,7 @@ func (b *builder) shuffleNetV2(image int) features {
 	f.deep = f.aux
 	if b.net.Spec.Head == PaperHead {
 		x = b.conv1("layer4.layer.0", f.aux, 1024)
-		f.deep = b.relu(b.normBeside(6, "layer4", "layer4.layer.1", x))
+		f.deep = b.normBeside(6, "layer4", "layer4.layer.1", x)
 	}
 	return f
 }
@@ -62,7 +62,9 @@ func (b *builder) shuffleBranch(key string, x, out int, move stage) int {
 }
 
 // normBeside adds the norm of the placement or, where it has none, a batch norm with
-// parameters at bn. Checkpoints keep the batch norm that is not used.
+// parameters at bn, and a ReLU. Checkpoints keep the batch norm that is not used. In the
+// published code this ReLU works in place on the feature that is collected, so that the
+// whitening loss sees it rectified; it is so here, too.
 func (b *builder) normBeside(place int, name, bn string, x int) int {
 	if b.net.Spec.Placement[place] == NoNorm {
 		x = b.batchNorm(bn, x)
@@ -70,5 +72,9 @@ func (b *builder) normBeside(place int, name, bn string, x int) int {
 		idle := Node{Op: BatchNorm, Key: bn, Channels: b.channels(x), Affine: true}
 		b.net.Idle = append(b.net.Idle, idle.params(0)...)
 	}
-	return b.place(place, name, name+".instance_norm_layer", x)
+	y := b.relu(b.place(place, name, name+".instance_norm_layer", x))
+	if taps := b.net.Taps; b.net.Spec.Placement[place].Collected() && b.net.Spec.Rescale == NoRescale {
+		taps[len(taps)-1].After = y
+	}
+	return y
 }

@@ -195,9 +195,8 @@ func (s Spec) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkPlacement refuses norms at places that the network has not: the published code
-// ignores them, and fails only when it selects masks.
-func (s Spec) checkPlacement() []error {
+// Places returns the indices of the placement that the network has.
+func (s Spec) Places() []int {
 	places := map[Trunk][]int{
 		MobileNetV2: {2, 3, 4, 5}, ResNet50: {2, 3, 4, 5, 6},
 		ResNet101: {0, 1, 2, 3, 4, 5, 6}, ShuffleNetV2: {2, 3, 4, 5, 6},
@@ -205,6 +204,13 @@ func (s Spec) checkPlacement() []error {
 	if s.Trunk == ShuffleNetV2 && s.Head == LiteHead {
 		places = places[:len(places)-1] // the lite head does without the last convolution
 	}
+	return places
+}
+
+// checkPlacement refuses norms at places that the network has not: the published code
+// ignores them, and fails only when it selects masks.
+func (s Spec) checkPlacement() []error {
+	places := s.Places()
 	var errs []error
 	for i, n := range s.Placement {
 		switch {

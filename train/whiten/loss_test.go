@@ -196,10 +196,11 @@ func TestWhitenedCovarianceIsIdentity(t *testing.T) {
 		penalty := Penalty{Mask: s.Call("triu", s.Ones(torch.Float64, c, c), 1), Groups: 1, Count: 6}
 		feature := s.Clone(x)
 		s.RequireGrad(feature)
-		for range 400 {
+		const steps = 600
+		for step := range steps {
 			s.In(func(s *torch.Scope) {
 				s.Backward(penalty.Of(s, s.InstanceNorm(feature, nil, nil, eps)))
-				s.NoGrad(func(s *torch.Scope) { s.AddInPlace(feature, s.Grad(feature), -4) })
+				s.NoGrad(func(s *torch.Scope) { s.AddInPlace(feature, s.Grad(feature), -8*(1-float64(step)/steps)) })
 				s.ZeroGrad(feature)
 			})
 		}

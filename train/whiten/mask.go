@@ -61,12 +61,12 @@ func (m Mask) Ones() int { return m.ones }
 func (m Mask) Uint8() []uint8 { return slices.Clone(m.entries) }
 
 // Margin returns what IRW takes off the sum of the absolute covariances:
-// ⌊ones / relaxDenom⌋, or 0 when relaxDenom is 0.
-func (m Mask) Margin(relaxDenom int) int {
-	if relaxDenom <= 0 {
+// ⌊ones / relaxDenom⌋, or 0 when relaxDenom is below 1.
+func (m Mask) Margin(relaxDenom float64) int {
+	if !(relaxDenom >= 1) {
 		return 0
 	}
-	return m.ones / relaxDenom
+	return int(float64(m.ones) / relaxDenom)
 }
 
 func (m *Mask) set(at int) {
@@ -83,16 +83,17 @@ func checkSize(channels, entries int) error {
 }
 
 // Sensitivity averages how much the covariances of one layer differ between two views of
-// a picture, the original and one with other colours and blur. It is used by one goroutine
-// at a time.
+// a picture, the original and one with other colours and blur. It sums in float32 as the
+// published code does: at the limit of a cluster the last digit decides. It is used by one
+// goroutine at a time.
 type Sensitivity struct {
 	channels, pairs int
-	sum             []float64
+	sum             []float32
 }
 
 // NewSensitivity returns an empty average for a layer of so many channels, at least one.
 func NewSensitivity(channels int) *Sensitivity {
-	return &Sensitivity{channels: channels, sum: make([]float64, channels*channels)}
+	return &Sensitivity{channels: channels, sum: make([]float32, channels*channels)}
 }
 
 // Add counts one picture: a and b are the covariances of its two views, each C×C, row-major.
@@ -112,7 +113,7 @@ func (s *Sensitivity) Add(a, b []float32) error {
 	for i := range s.channels {
 		for at := i*s.channels + i + 1; at < (i+1)*s.channels; at++ {
 			difference := float64(a[at]) - float64(b[at])
-			s.sum[at] += difference * difference / 2
+			s.sum[at] += float32(difference * difference / 2)
 		}
 	}
 	s.pairs++
@@ -127,9 +128,9 @@ func (s *Sensitivity) Mean() ([]float64, error) {
 	if s.pairs == 0 {
 		return nil, errors.New("average sensitivity: no pictures were added")
 	}
-	mean := slices.Clone(s.sum)
-	for i := range mean {
-		mean[i] /= float64(s.pairs)
+	mean := make([]float64, len(s.sum))
+	for i, sum := range s.sum {
+		mean[i] = float64(sum / float32(s.pairs))
 	}
 	return mean, nil
 }

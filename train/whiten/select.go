@@ -21,7 +21,7 @@ type Selector struct {
 	// RelaxDenom, when not 0, replaces the clusters: of N covariances all but the
 	// ⌊N / RelaxDenom⌋ least sensitive are selected. Where that is none to leave out, the
 	// clusters choose, as in the published code.
-	RelaxDenom int
+	RelaxDenom float64
 }
 
 // Validate reports everything that is wrong with the settings, joined.
@@ -30,8 +30,8 @@ func (s Selector) Validate() error {
 	if s.Channels < 2 {
 		errs = append(errs, fmt.Errorf("select covariances of %s: %d channels have none; put no whitening there", s.Layer, s.Channels))
 	}
-	if s.RelaxDenom < 0 || s.RelaxDenom == 1 {
-		errs = append(errs, fmt.Errorf("select covariances of %s: a relax denominator of %d; choose 0 for clusters, or 2 or more", s.Layer, s.RelaxDenom))
+	if !(s.RelaxDenom == 0 || s.RelaxDenom > 1) {
+		errs = append(errs, fmt.Errorf("select covariances of %s: a relax denominator of %v; choose 0 for clusters, or more than 1", s.Layer, s.RelaxDenom))
 	}
 	if s.margin() == 0 && s.Clusters < 2 {
 		errs = append(errs, fmt.Errorf("select covariances of %s: %d clusters select nothing; choose 2 or more", s.Layer, s.Clusters))
@@ -41,10 +41,10 @@ func (s Selector) Validate() error {
 
 // margin is the number of covariances that RelaxDenom leaves out.
 func (s Selector) margin() int {
-	if s.RelaxDenom <= 0 {
+	if !(s.RelaxDenom > 0) {
 		return 0
 	}
-	return s.Channels * (s.Channels - 1) / 2 / s.RelaxDenom
+	return int(float64(s.Channels*(s.Channels-1)/2) / s.RelaxDenom)
 }
 
 // Select returns the mask of one trial and source from the mean variance of the covariances

@@ -17,7 +17,7 @@ import (
 // referenceFolder is a network's numbers computed with the published code.
 type referenceFolder struct {
 	Clusters   int   `json:"clusters"`
-	RelaxDenom int   `json:"relax_denom"`
+	RelaxDenom float64   `json:"relax_denom"`
 	MaskOnes   []int `json:"mask_ones"`
 	Tensors    map[string]struct {
 		Shape  []int `json:"shape"`

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/robustnet-edge/robustnet/train/conformance"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
+
+const conformanceHelp = `Conformance compares this program's networks, whitening, gradients and optimiser with numbers
+that the published implementation computed. A folder holds manifest.json, which says what was
+computed, and tensors.f32; its weights and pictures follow from formulas. Every quantity gets
+a line: the reference, ours, the relative error, ok or FAIL.
+
+The numbers were computed on a CPU with two threads and the reference BLAS, and the later
+training steps enlarge differences in rounding more than a thousand times. So the comparison
+uses the same: two threads, and Debian's package libblas3 where it is installed.`
+
+func newConformance() *cobra.Command {
+	var failures bool
+	cmd := &cobra.Command{
+		Use:     "conformance DIR...",
+		Short:   "Compare with numbers of the published implementation",
+		Long:    conformanceHelp,
+		Example: "  robustnet-train conformance reference/mobilenetv2_isw reference/resnet50_isw",
+		Args:    withUsage(cobra.MinimumNArgs(1)),
+	}
+	cmd.Flags().BoolVar(&failures, "failures", false, "print only the lines that fail")
+	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
+		return runConformance(dirs, failures, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func runConformance(dirs []string, failures bool, out, log io.Writer) error {
+	// All folders are read first, so that a wrong path is reported at once.
+	references := make([]*conformance.Reference, len(dirs))
+	for i, dir := range dirs {
+		var err error
+		if references[i], err = conformance.Open(dir); err != nil {
+			return err
+		}
+	}
+	if !conformance.PreferReferenceBLAS() {
+		fmt.Fprintln(log, "the reference BLAS is not installed (Debian's libblas3): the steps after the first may fail from rounding alone")
+	}
+	lib, err := torch.Load("")
+	if err != nil {
+		return err
+	}
+	failed, quantities := 0, 0
+	for i, dir := range dirs {
+		report, err := conformance.Check(lib, references[i])
+		if err != nil {
+			return fmt.Errorf("compare with %s: %w", dir, err)
+		}
+		failed += report.Failed()
+		quantities += len(report.Lines)
+		if failures {
+			report = report.Failures()
+		}
+		if _, err := fmt.Fprintln(out, dir); err != nil {
+			return err
+		}
+		if err := report.Write(out); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d quantities in %d folders differ from the reference", failed, quantities, len(dirs))
+	}
+	_, err = fmt.Fprintf(out, "all %d quantities in %d folders agree with the reference\n", quantities, len(dirs))
+	return err
+}
