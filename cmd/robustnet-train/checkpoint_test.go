@@ -50,6 +50,7 @@ func writeCheckpoint(t *testing.T, path string, state nn.State, command string) 
 	for i, key := range keys {
 		add(fmt.Sprintf("data/%d", i), floatBytes(state[key].Data))
 	}
+	add("data/momentum", make([]byte, 2e6))
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}

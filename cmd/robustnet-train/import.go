@@ -86,6 +86,11 @@ func (o *importOptions) run(path string, out io.Writer) (err error) {
 		return err
 	}
 	c.Origin += origin
+	unread, err := beside(path, file)
+	if err != nil {
+		return err
+	}
+	report = append(report, unread...)
 	r, err := trainrun.Create(o.out, c, ck)
 	if err != nil {
 		return err
@@ -213,6 +218,22 @@ func left(ignored []string) []string {
 		return nil
 	}
 	return []string{"not needed: " + strings.Join(list, ", ")}
+}
+
+// beside says how much of a file is not weights, if it is more than their description takes.
+func beside(path string, file *pth.File) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	rest := info.Size()
+	for _, t := range file.Tensors() {
+		rest -= 4 * int64(nn.Param{Shape: t.Shape}.Count())
+	}
+	if rest < info.Size()/10 {
+		return nil, nil
+	}
+	return []string{"not read: " + megabytes(rest) + " beside the weights, such as the optimiser's state"}, nil
 }
 
 // describeFile returns a file's name and hash.

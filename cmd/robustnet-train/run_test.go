@@ -163,6 +163,7 @@ output stride 16, by network.deepv3.DeepMobileNetV3PlusD in the file's training 
 norms 0,0,2,2,2,0,0, by the training command in the file
 not needed: criterion.weight
 there are no masks in published files: training on with isw selects new ones
+not read: 2.1 MB beside the weights, such as the optimiser's state
 wrote ` + runDir + "\n"
 	if got := succeed(t, "import", path, "--out", runDir); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
