@@ -21,6 +21,7 @@ uses the same: two threads, and Debian's package libblas3 where it is installed.
 
 func newConformance() *cobra.Command {
 	var failures bool
+	var blas string
 	cmd := &cobra.Command{
 		Use:     "conformance DIR...",
 		Short:   "Compare with numbers of the published implementation",
@@ -29,13 +30,17 @@ func newConformance() *cobra.Command {
 		Args:    withUsage(cobra.MinimumNArgs(1)),
 	}
 	cmd.Flags().BoolVar(&failures, "failures", false, "print only the lines that fail")
+	cmd.Flags().StringVar(&blas, "blas", "reference", "matrix products by the reference BLAS, or the system's choice: reference, system")
 	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
-		return runConformance(dirs, failures, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		if blas != "reference" && blas != "system" {
+			return usageError{fmt.Errorf("--blas %q: choose reference or system", blas)}
+		}
+		return runConformance(dirs, failures, blas == "reference", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-func runConformance(dirs []string, failures bool, out, log io.Writer) error {
+func runConformance(dirs []string, failures, referenceBLAS bool, out, log io.Writer) error {
 	// All folders are read first, so that a wrong path is reported at once.
 	references := make([]*conformance.Reference, len(dirs))
 	for i, dir := range dirs {
@@ -44,8 +49,10 @@ func runConformance(dirs []string, failures bool, out, log io.Writer) error {
 			return err
 		}
 	}
-	if !conformance.PreferReferenceBLAS() {
-		fmt.Fprintln(log, "the reference BLAS is not installed (Debian's libblas3): the steps after the first may fail from rounding alone")
+	if referenceBLAS {
+		if err := withReferenceBLAS(log); err != nil {
+			return err
+		}
 	}
 	lib, err := torch.Load("")
 	if err != nil {

@@ -88,7 +88,7 @@ func (r *Reference) views(original, change string) (plain, varied []float32) {
 	plain, varied = make([]float32, n), make([]float32, n)
 	for i := range u {
 		plain[i] = float32(2 * u[i])
-		varied[i] = float32(math.Min(math.Max(2*u[i]+0.5*2*v[i], -2), 2))
+		varied[i] = min(max(plain[i]+0.5*float32(2*v[i]), -2), 2)
 	}
 	return plain, varied
 }
