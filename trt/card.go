@@ -117,7 +117,7 @@ func cardOf(h onnx.Header) (*Card, error) {
 	}
 	text, ok := h.Metadata[CardKey]
 	if !ok {
-		return nil, fmt.Errorf("it carries no card, so its classes are unknown; add one as metadata %s", CardKey)
+		return nil, fmt.Errorf("it carries no card, so its classes are unknown; write it with `robustnet-train export`, or add one as metadata %s", CardKey)
 	}
 	card, err := parseCard([]byte(text))
 	if err != nil {
