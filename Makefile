@@ -3,6 +3,7 @@
 # make build   the programs, into build/
 # make lint    formatting, go vet, staticcheck
 # make bench   the figures of docs/measurements.md
+# make bench-train  training steps against PyTorch's, which it installs (python3-torch)
 # make setup   install what is missing; every other target does it first
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
@@ -17,7 +18,7 @@ export CAMERA ?= synthetic:
 SECONDS ?=
 ARGS    ?=
 
-.PHONY: demo test build lint bench setup clean
+.PHONY: demo test build lint bench bench-train setup clean
 
 demo: build
 	build/robustnet-edge --camera "$$CAMERA" $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
@@ -41,6 +42,11 @@ lint: setup
 
 bench: build
 	bench/run.sh
+
+bench-train: build
+	packaging/setup.sh python3-torch
+	go build -o build/bench-train ./bench/train
+	build/bench-train
 
 clean:
 	rm -rf build

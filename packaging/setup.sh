@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the build, the demo and the tests need, by package name: Debian packages
 # through apt-get, ONNX Runtime's shared library out of its npm package. Compiles the library
-# between Go and libtorch. Does nothing where everything is there. Run it through `make setup`.
+# between Go and libtorch. Does nothing where everything is there. Arguments are further
+# packages. Run it through `make setup`.
 set -eu
 
 # The OpenCV modules that gocv compiles against; libopencv-dev would be twice the download.
@@ -50,7 +51,7 @@ command -v apt-get >/dev/null || {
 	exit 1
 }
 
-need=$(missing $packages)
+need=$(missing $packages "$@")
 ort_missing() { [ ! -e "$ort_lib" ] || [ ! -e "$ort_stamp" ]; }
 if ort_missing && ! command -v npm >/dev/null; then
 	need="$need npm"

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,6 +99,7 @@ func trainer(s *torch.Scope, load workload) (func() float64, error) {
 		objective.Penalties = append(objective.Penalties, whiten.AllPairs(tap.Channels).Penalty(s, 0))
 	}
 	optimiser := model.NewSGD(s, m)
+	debug.FreeOSMemory() // of the weights' copies in Go
 	return func() (loss float64) {
 		s.In(func(s *torch.Scope) {
 			losses, _ := m.Losses(s, x, labels, objective)

@@ -51,6 +51,7 @@ func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Lo
 		CE:  s.CrossEntropy(logits, labels, IgnoredLabel),
 		Aux: s.CrossEntropy(aux, shrinkLabels(s, labels, aux), IgnoredLabel),
 	}
+	s.Free(logits, aux)
 	l.Total = s.Add(l.CE, s.MulScalar(l.Aux, o.AuxWeight))
 	for i, p := range o.Penalties {
 		l.Layers = append(l.Layers, p.Of(s, features[i]))
