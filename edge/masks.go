@@ -1,14 +1,15 @@
 package edge
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -46,29 +47,12 @@ func (w *maskWriter) write(s *shot) error {
 	}
 	w.count++
 	img := &image.Gray{Pix: s.mask, Stride: w.size.X, Rect: image.Rectangle{Max: w.size}}
-	if err := w.replace(filepath.Join(w.folder, name+".png"), img); err != nil {
+	path := filepath.Join(w.folder, name+".png")
+	err := atomicfile.Write(path, func(file io.Writer) error { return w.encoder.Encode(file, img) })
+	if err != nil {
 		return fmt.Errorf("write mask of frame %d: %w", s.frame.Seq, err)
 	}
 	return nil
-}
-
-// replace writes beside the target and renames, so that no half-written mask is ever seen
-// under its name.
-func (w *maskWriter) replace(path string, img image.Image) (err error) {
-	f, err := os.CreateTemp(w.folder, ".mask-*.png")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	err = errors.Join(w.encoder.Encode(f, img), f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // pngBuffer keeps the encoder's one buffer between masks.

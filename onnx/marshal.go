@@ -1,13 +1,12 @@
 package onnx
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 )
 
 // maxFileBytes is the greatest size of a protocol buffer message.
@@ -36,19 +35,7 @@ func WriteFile(path string, m *Model) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	part, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = part.Write(file)
-	err = errors.Join(err, part.Chmod(0o644), part.Sync(), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part.Name()))
-	}
-	return nil
+	return atomicfile.Bytes(path, file)
 }
 
 // parts is a message in pieces, so that weights are copied only once, into the file.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 func newConfig() *cobra.Command {
@@ -13,7 +15,7 @@ and flags, and where each came from. The output is a configuration file. It hold
 camera's password if its address does.`,
 		Example: `  robustnet-edge config --camera /dev/video0 > edge.yaml
   robustnet-edge config --explain`,
-		Args: withUsage(cobra.NoArgs),
+		Args: cli.Positional(cobra.NoArgs),
 	}
 	addSettings(cmd)
 	explain := cmd.Flags().Bool("explain", false, "add what each setting does and may be")

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 // transcript is what a daemon writes to stderr: lines of JSON and, when it fails, one that
@@ -162,7 +164,7 @@ func (d *daemon) stop() {
 		d.t.Errorf("still running %v after it was told to stop", stopLimit)
 		<-d.ended
 	}
-	if complaint := d.log.complaint(); d.code != exitOK || complaint != "" {
+	if complaint := d.log.complaint(); d.code != cli.OK || complaint != "" {
 		d.t.Errorf("stopped: exit code %d, %q; want 0 without complaint", d.code, complaint)
 	}
 }
@@ -182,7 +184,7 @@ func (d *daemon) finish() (code int, complaint string) {
 func process(t *testing.T, args ...string) *daemon {
 	t.Helper()
 	d := launch(t, args...)
-	if code, complaint := d.finish(); code != exitOK || complaint != "" {
+	if code, complaint := d.finish(); code != cli.OK || complaint != "" {
 		t.Fatalf("%q: exit code %d, %q; want 0 without complaint", args, code, complaint)
 	}
 	return d
@@ -258,7 +260,7 @@ func (p *child) mustStop() {
 	began := time.Now()
 	state := p.within(stopLimit)
 	p.t.Logf("stopped after %v", time.Since(began).Round(time.Millisecond))
-	if complaint := p.log.complaint(); state.ExitCode() != exitOK || complaint != "" {
+	if complaint := p.log.complaint(); state.ExitCode() != cli.OK || complaint != "" {
 		p.t.Errorf("%v, %q; want exit code 0 without complaint", state, complaint)
 	}
 }

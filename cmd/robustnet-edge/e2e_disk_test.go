@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
@@ -72,7 +73,7 @@ func TestDiskFull(t *testing.T) {
 				t.Skipf("a small disk cannot be mounted here: %s", p.log)
 			}
 			complaint := p.log.complaint()
-			if state.ExitCode() != exitFailure || !strings.Contains(complaint, "no space left on device") || strings.Count(complaint, "\n") != 1 {
+			if state.ExitCode() != cli.Failure || !strings.Contains(complaint, "no space left on device") || strings.Count(complaint, "\n") != 1 {
 				t.Errorf("%v, %q; want exit code 1 and one line: no space left on device", state, complaint)
 			}
 			c.check(t, filepath.Join(saved, c.target))

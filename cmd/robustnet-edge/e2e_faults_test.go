@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
@@ -55,7 +56,7 @@ func TestFaultsAtStart(t *testing.T) {
 			args := []string{"--camera", "synthetic:?size=64x64", "--model", good}
 			d := launch(t, append(args, c.args...)...)
 			code, complaint := d.finish()
-			if code != exitFailure || !strings.HasPrefix(complaint, "robustnet-edge: ") || strings.Count(complaint, "\n") != 1 {
+			if code != cli.Failure || !strings.HasPrefix(complaint, "robustnet-edge: ") || strings.Count(complaint, "\n") != 1 {
 				t.Errorf("exit code %d, %q; want 1 and one line", code, complaint)
 			}
 			for _, part := range c.want {
@@ -116,7 +117,7 @@ func TestTruncatedClip(t *testing.T) {
 	video, masks := filepath.Join(folder, "out.mp4"), filepath.Join(folder, "masks")
 	d := launch(t, headless("--camera", "file:"+clip+"?pace=0", "--model", writeModel(t, trttest.Options{}), "--output", video, "--masks", masks)...)
 	code, complaint := d.finish()
-	if code != exitFailure || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, clip) || !strings.Contains(complaint, "truncated") {
+	if code != cli.Failure || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, clip) || !strings.Contains(complaint, "truncated") {
 		t.Errorf("exit code %d, %q; want 1 and one line that the clip is truncated", code, complaint)
 	}
 	written := len(fileNames(t, masks))
@@ -138,9 +139,9 @@ func TestExitCodesOfTheProcess(t *testing.T) {
 		code int
 		want []string
 	}{
-		"bad file": {[]string{"--config", file}, exitFailure, []string{"3 faults", file + ":2", file + ":4", file + ":5", "stream"}},
-		"bad flag": {[]string{"--alpha", "2"}, exitUsage, []string{"--alpha"}},
-		"no flag":  {[]string{"--nonsense"}, exitUsage, []string{"--nonsense"}},
+		"bad file": {[]string{"--config", file}, cli.Failure, []string{"3 faults", file + ":2", file + ":4", file + ":5", "stream"}},
+		"bad flag": {[]string{"--alpha", "2"}, cli.Usage, []string{"--alpha"}},
+		"no flag":  {[]string{"--nonsense"}, cli.Usage, []string{"--nonsense"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := spawn(t, c.args...)

@@ -12,17 +12,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 const program = "robustnet-edge"
-
-// The exit codes. 3 is kept free: the sister programs report a failed accuracy gate
-// with it.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
 
 const longHelp = `robustnet-edge segments the street view of a camera as it arrives and serves the
 picture with the classes drawn over it.
@@ -42,11 +35,6 @@ const examples = `  robustnet-edge --camera /dev/video0
   robustnet-edge --camera 'file:drive.mp4?pace=0' --output drawn.mp4 --masks labels/
   robustnet-edge config > edge.yaml`
 
-// usageError is a mistake on the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // run executes a command line and returns the exit code. It writes the error, if any, to
 // stderr, once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -54,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitOK
+		return cli.OK
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", program, err)
 	return exitCode(err)
@@ -62,11 +50,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func exitCode(err error) int {
 	var faults config.Faults
-	var usage usageError
-	if errors.As(err, &usage) || errors.As(err, &faults) && faults.Usage() {
-		return exitUsage
+	if cli.IsUsage(err) || errors.As(err, &faults) && faults.Usage() {
+		return cli.Usage
 	}
-	return exitFailure
+	return cli.Failure
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -92,7 +79,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetVersionTemplate(program + " {{.Version}}\n")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(usageTemplate())
 	addSettings(root)
 	root.AddCommand(newCheck(), newConfig(), newVersion())
@@ -123,33 +110,9 @@ func noStrayArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usageError{fmt.Errorf("unknown command %q; did you mean %s?", args[0], near[0])}
+		return cli.Usagef("unknown command %q; did you mean %s?", args[0], near[0])
 	}
-	return usageError{fmt.Errorf("unexpected argument %q; a camera is given as --camera %s", args[0], args[0])}
-}
-
-// flagError adds the likely meaning to an unknown flag.
-func flagError(cmd *cobra.Command, err error) error {
-	hint := "see " + cmd.CommandPath() + " --help"
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		var known []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		if near := config.Nearest(unknown.GetSpecifiedName(), known); near != "" {
-			hint = "did you mean --" + near + "?"
-		}
-	}
-	return usageError{fmt.Errorf("%w; %s", err, hint)}
-}
-
-// withUsage marks errors of a check of arguments as mistakes on the command line.
-func withUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath())}
-		}
-		return nil
-	}
+	return cli.Usagef("unexpected argument %q; a camera is given as --camera %s", args[0], args[0])
 }
 
 // usageTemplate is cobra's, shortened, with the settings grouped by section instead of

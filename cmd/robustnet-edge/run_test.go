@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -64,10 +65,10 @@ func TestRun(t *testing.T) {
 		stderr string // all of it
 	}{
 		"check good":          {args: []string{"check", good}, stdout: good + ": ok\n"},
-		"check bad":           {args: []string{"check", bad}, code: exitFailure, stderr: badFaults},
-		"check nothing":       {args: []string{"check"}, code: exitUsage, stderr: "robustnet-edge: check: accepts 1 arg(s), received 0; see robustnet-edge check --help\n"},
-		"check missing":       {args: []string{"check", "none.yaml"}, code: exitFailure, stderr: "robustnet-edge: read configuration: open none.yaml: no such file or directory\n"},
-		"check takes no flag": {args: []string{"check", "--alpha", "1", good}, code: exitUsage, stderr: "robustnet-edge: unknown flag: --alpha; see robustnet-edge check --help\n"},
+		"check bad":           {args: []string{"check", bad}, code: cli.Failure, stderr: badFaults},
+		"check nothing":       {args: []string{"check"}, code: cli.Usage, stderr: "robustnet-edge: check: accepts 1 arg(s), received 0; see robustnet-edge check --help\n"},
+		"check missing":       {args: []string{"check", "none.yaml"}, code: cli.Failure, stderr: "robustnet-edge: read configuration: open none.yaml: no such file or directory\n"},
+		"check takes no flag": {args: []string{"check", "--alpha", "1", good}, code: cli.Usage, stderr: "robustnet-edge: unknown flag: --alpha; see robustnet-edge check --help\n"},
 		"check ignores variables": {args: []string{"check", good}, env: [2]string{"ROBUSTNET_CAMERA_FPS", "none"},
 			stdout: good + ": ok\n"},
 
@@ -77,18 +78,18 @@ func TestRun(t *testing.T) {
 		"config flag before":  {args: []string{"--fps", "12", "config"}, stdout: "  fps: 12                          # --fps\n"},
 		"config variable":     {args: []string{"config"}, env: [2]string{"ROBUSTNET_CAMERA_FPS", "12"}, stdout: "# ROBUSTNET_CAMERA_FPS\n"},
 		"config explain":      {args: []string{"config", "--explain"}, stdout: "  # --fps, ROBUSTNET_CAMERA_FPS: a number from 1 to 240\n"},
-		"config bad file":     {args: []string{"config", "--config", bad}, code: exitFailure, stderr: badFaults},
-		"config stray":        {args: []string{"config", "x"}, code: exitUsage, stderr: "robustnet-edge: config: unknown command \"x\" for \"robustnet-edge config\"; see robustnet-edge config --help\n"},
-		"config bad variable": {args: []string{"config"}, env: [2]string{"ROBUSTNET_CAMERA_FPS", "0"}, code: exitFailure, stderr: "robustnet-edge: ROBUSTNET_CAMERA_FPS: camera.fps is 0; want a number from 1 to 240\n"},
+		"config bad file":     {args: []string{"config", "--config", bad}, code: cli.Failure, stderr: badFaults},
+		"config stray":        {args: []string{"config", "x"}, code: cli.Usage, stderr: "robustnet-edge: config: unknown command \"x\" for \"robustnet-edge config\"; see robustnet-edge config --help\n"},
+		"config bad variable": {args: []string{"config"}, env: [2]string{"ROBUSTNET_CAMERA_FPS", "0"}, code: cli.Failure, stderr: "robustnet-edge: ROBUSTNET_CAMERA_FPS: camera.fps is 0; want a number from 1 to 240\n"},
 
-		"daemon bad flag":     {args: []string{"--fps", "0"}, code: exitUsage, stderr: "robustnet-edge: --fps: camera.fps is 0; want a number from 1 to 240\n"},
-		"daemon unknown flag": {args: []string{"--aplha", "0"}, code: exitUsage, stderr: "robustnet-edge: unknown flag: --aplha; did you mean --alpha?\n"},
-		"daemon short flag":   {args: []string{"-c", "x"}, code: exitUsage, stderr: "robustnet-edge: unknown shorthand flag: 'c' in -c; see robustnet-edge --help\n"},
-		"daemon flag value":   {args: []string{"--alpha"}, code: exitUsage, stderr: "robustnet-edge: flag needs an argument: --alpha; see robustnet-edge --help\n"},
-		"daemon stray":        {args: []string{"/dev/video0"}, code: exitUsage, stderr: "robustnet-edge: unexpected argument \"/dev/video0\"; a camera is given as --camera /dev/video0\n"},
-		"daemon mistyped":     {args: []string{"confg"}, code: exitUsage, stderr: "robustnet-edge: unknown command \"confg\"; did you mean config?\n"},
-		"daemon bad file":     {args: []string{"--config", bad}, code: exitFailure, stderr: badFaults},
-		"daemon unknown variable": {env: [2]string{"ROBUSTNET_CAMERA", "x"}, code: exitFailure,
+		"daemon bad flag":     {args: []string{"--fps", "0"}, code: cli.Usage, stderr: "robustnet-edge: --fps: camera.fps is 0; want a number from 1 to 240\n"},
+		"daemon unknown flag": {args: []string{"--aplha", "0"}, code: cli.Usage, stderr: "robustnet-edge: unknown flag: --aplha; did you mean --alpha?\n"},
+		"daemon short flag":   {args: []string{"-c", "x"}, code: cli.Usage, stderr: "robustnet-edge: unknown shorthand flag: 'c' in -c; see robustnet-edge --help\n"},
+		"daemon flag value":   {args: []string{"--alpha"}, code: cli.Usage, stderr: "robustnet-edge: flag needs an argument: --alpha; see robustnet-edge --help\n"},
+		"daemon stray":        {args: []string{"/dev/video0"}, code: cli.Usage, stderr: "robustnet-edge: unexpected argument \"/dev/video0\"; a camera is given as --camera /dev/video0\n"},
+		"daemon mistyped":     {args: []string{"confg"}, code: cli.Usage, stderr: "robustnet-edge: unknown command \"confg\"; did you mean config?\n"},
+		"daemon bad file":     {args: []string{"--config", bad}, code: cli.Failure, stderr: badFaults},
+		"daemon unknown variable": {env: [2]string{"ROBUSTNET_CAMERA", "x"}, code: cli.Failure,
 			stderr: "robustnet-edge: ROBUSTNET_CAMERA: no such setting\n"},
 
 		"version":      {args: []string{"version"}, stdout: runtime.Version()},
@@ -119,7 +120,7 @@ func TestHelpGolden(t *testing.T) {
 		"help": {"--help"}, "help-check": {"help", "check"}, "help-config": {"config", "-h"}, "help-version": {"version", "-h"},
 	} {
 		code, got, stderr := execute(t, args...)
-		if code != exitOK || stderr != "" {
+		if code != cli.OK || stderr != "" {
 			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)
 		}
 		file := filepath.Join("testdata", name+".golden")
@@ -143,17 +144,17 @@ func TestConfigOutputIsAConfigFile(t *testing.T) {
 	clearEnvironment(t)
 	file := filepath.Join(t.TempDir(), "edge.yaml")
 	code, first, stderr := execute(t, "config", "--camera", "rtsp://u:p@host/a b", "--alpha", "0.25", "--http=off")
-	if code != exitOK {
+	if code != cli.OK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	if err := os.WriteFile(file, []byte(first), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := execute(t, "check", file); code != exitOK {
+	if code, _, stderr := execute(t, "check", file); code != cli.OK {
 		t.Errorf("check refuses it: %s", stderr)
 	}
 	code, second, stderr := execute(t, "config", "--config", file)
-	if code != exitOK {
+	if code != cli.OK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	comments := regexp.MustCompile(`(?m) +# .*$`)
@@ -164,7 +165,7 @@ func TestConfigOutputIsAConfigFile(t *testing.T) {
 
 func TestVersionJSON(t *testing.T) {
 	code, stdout, stderr := execute(t, "version", "--json")
-	if code != exitOK {
+	if code != cli.OK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	var got map[string]any
@@ -188,12 +189,12 @@ func TestExitCodes(t *testing.T) {
 		err  error
 		want int
 	}{
-		"run time":       {errors.New("camera unplugged"), exitFailure},
-		"wrapped usage":  {fmt.Errorf("x: %w", usageError{errors.New("y")}), exitUsage},
-		"file":           {config.Faults{fileFault}, exitFailure},
-		"flag":           {config.Faults{flagFault}, exitUsage},
-		"file and flag":  {config.Faults{fileFault, flagFault}, exitUsage},
-		"cancel by hand": {context.Canceled, exitFailure},
+		"run time":       {errors.New("camera unplugged"), cli.Failure},
+		"wrapped usage":  {fmt.Errorf("x: %w", cli.Usagef("y")), cli.Usage},
+		"file":           {config.Faults{fileFault}, cli.Failure},
+		"flag":           {config.Faults{flagFault}, cli.Usage},
+		"file and flag":  {config.Faults{fileFault, flagFault}, cli.Usage},
+		"cancel by hand": {context.Canceled, cli.Failure},
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%s: exit code of %v = %d, want %d", name, c.err, got, c.want)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robustnet-edge/robustnet/edge/stream"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 // version is set by the linker for releases: -X main.version=v1.2.3.
@@ -65,7 +66,7 @@ func newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and what it was built from",
-		Args:  withUsage(cobra.NoArgs),
+		Args:  cli.Positional(cobra.NoArgs),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

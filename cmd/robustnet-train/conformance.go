@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/conformance"
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
@@ -27,13 +28,13 @@ func newConformance() *cobra.Command {
 		Short:   "Compare with numbers of the published implementation",
 		Long:    conformanceHelp,
 		Example: "  robustnet-train conformance reference/mobilenetv2_isw reference/resnet50_isw",
-		Args:    withUsage(cobra.MinimumNArgs(1)),
+		Args:    cli.Positional(cobra.MinimumNArgs(1)),
 	}
 	cmd.Flags().BoolVar(&failures, "failures", false, "print only the lines that fail")
 	cmd.Flags().StringVar(&blas, "blas", "reference", "matrix products by the reference BLAS, or the system's choice: reference, system")
 	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
 		if blas != "reference" && blas != "system" {
-			return usageError{fmt.Errorf("--blas %q: choose reference or system", blas)}
+			return cli.Usagef("--blas %q: choose reference or system", blas)
 		}
 		return runConformance(dirs, failures, blas == "reference", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 )
@@ -36,7 +37,7 @@ func newDescribe() *cobra.Command {
 		Short:   "Print a network's parts, parameters and cost",
 		Long:    describeHelp,
 		Example: describeExamples,
-		Args:    withUsage(cobra.NoArgs),
+		Args:    cli.Positional(cobra.NoArgs),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -53,7 +54,7 @@ func newDescribe() *cobra.Command {
 
 func (o *describeOptions) describe(out io.Writer) error {
 	if o.layers != "parts" && o.layers != "all" {
-		return usageError{fmt.Errorf("--layers %q: it is parts or all", o.layers)}
+		return cli.Usagef("--layers %q: it is parts or all", o.layers)
 	}
 	size, err := parseSize(o.size)
 	if err != nil {
@@ -69,7 +70,7 @@ func (o *describeOptions) describe(out io.Writer) error {
 	}
 	d, err := newDescription(net, size, o.layers == "all")
 	if err != nil {
-		return usageError{err}
+		return cli.AsUsage(err)
 	}
 	if o.asJSON {
 		e := json.NewEncoder(out)
@@ -87,7 +88,7 @@ func (o *describeOptions) chosen() (nn.Spec, error) {
 	}
 	given := changed(o.flags, "trunk", "width", "output-stride", "head", "method", "placement", "whiten-affine", "classes")
 	if given != nil {
-		return nn.Spec{}, usageError{fmt.Errorf("--run names the network; leave out %s", strings.Join(given, ", "))}
+		return nn.Spec{}, cli.Usagef("--run names the network; leave out %s", strings.Join(given, ", "))
 	}
 	c, err := trainrun.ReadConfig(o.run)
 	return c.Network, err
@@ -99,7 +100,7 @@ func parseSize(text string) (nn.Size, error) {
 	var rest string
 	n, _ := fmt.Sscanf(strings.ToLower(text)+" ", "%dx%d%s", &s.Height, &s.Width, &rest)
 	if n != 2 || s.Height < 1 || s.Width < 1 {
-		return s, usageError{fmt.Errorf("--size %q: write height and width in pixels, as in 512x1024", text)}
+		return s, cli.Usagef("--size %q: write height and width in pixels, as in 512x1024", text)
 	}
 	return s, nil
 }

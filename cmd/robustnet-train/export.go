@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/train/export"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
@@ -43,7 +44,7 @@ func newExport() *cobra.Command {
 		Short:   "Write a model file that robustnet-edge runs",
 		Long:    exportHelp,
 		Example: exportExamples,
-		Args:    withUsage(cobra.NoArgs),
+		Args:    cli.Positional(cobra.NoArgs),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -63,7 +64,7 @@ type evaluation struct{ name, dir, split string }
 
 func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	if o.run == "" || o.out == "" {
-		return usageError{errors.New("say with --run which run to export, and with --out which file to write")}
+		return cli.Usagef("say with --run which run to export, and with --out which file to write")
 	}
 	size, err := parseSize(o.size)
 	if err != nil {
@@ -71,11 +72,11 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	}
 	outputs, err := export.ParseOutputs(o.outputs)
 	if err != nil {
-		return usageError{fmt.Errorf("--outputs: %w", err)}
+		return cli.Usagef("--outputs: %w", err)
 	}
 	evaluations, err := parseEvaluations(o.evaluations)
 	if err != nil {
-		return usageError{err}
+		return cli.AsUsage(err)
 	}
 	r, err := trainrun.Open(o.run)
 	if err != nil {
@@ -93,7 +94,7 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(o.out, content); err != nil {
+	if err := atomicfile.Bytes(o.out, content); err != nil {
 		return err
 	}
 	return o.report(out, content)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/pth"
@@ -49,7 +50,7 @@ func newImport() *cobra.Command {
 		Short:   "Make a run folder from a checkpoint or an ImageNet backbone",
 		Long:    importHelp,
 		Example: importExamples,
-		Args:    withUsage(cobra.ExactArgs(1)),
+		Args:    cli.Positional(cobra.ExactArgs(1)),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -108,14 +109,14 @@ func (o *importOptions) run(path string, out io.Writer) (err error) {
 // check refuses combinations of flags.
 func (o *importOptions) check() error {
 	if o.out == "" {
-		return usageError{errors.New("say with --out which run folder to make")}
+		return cli.Usagef("say with --out which run folder to make")
 	}
 	if o.pretrained && o.classes == "" {
-		return usageError{fmt.Errorf("say with --classes what the network is to tell apart: %s, a YAML file, or how many", strings.Join(labels.Names(), ", "))}
+		return cli.Usagef("say with --classes what the network is to tell apart: %s, a YAML file, or how many", strings.Join(labels.Names(), ", "))
 	}
 	if !o.pretrained {
 		if given := changed(o.flags, "trunk", "width", "head", "whiten-affine", "seed"); given != nil {
-			return usageError{fmt.Errorf("the checkpoint tells what %s says; leave it out, or add --pretrained if the file is an ImageNet backbone", strings.Join(given, ", "))}
+			return cli.Usagef("the checkpoint tells what %s says; leave it out, or add --pretrained if the file is an ImageNet backbone", strings.Join(given, ", "))
 		}
 	}
 	return nil
@@ -158,14 +159,14 @@ func (o *importOptions) labels(classes int) (labels.Set, error) {
 	case classes == len(labels.Cityscapes().Classes):
 		return labels.Cityscapes(), nil
 	}
-	return labels.Set{}, usageError{fmt.Errorf("the network tells %d classes apart; name them with --classes: %s, a YAML file, or %d for classes without names",
-		classes, strings.Join(labels.Names(), ", "), classes)}
+	return labels.Set{}, cli.Usagef("the network tells %d classes apart; name them with --classes: %s, a YAML file, or %d for classes without names",
+		classes, strings.Join(labels.Names(), ", "), classes)
 }
 
 func parseLabels(text string) (labels.Set, error) {
 	set, err := labels.Parse(text)
 	if err != nil {
-		err = usageError{fmt.Errorf("--classes: %w", err)}
+		err = cli.Usagef("--classes: %w", err)
 	}
 	return set, err
 }

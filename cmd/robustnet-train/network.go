@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 )
@@ -66,7 +67,7 @@ func (f *networkFlags) placed() (*nn.Placement, error) {
 	}
 	p, err := nn.ParsePlacement(f.placement)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--placement: %w", err)}
+		return nil, cli.Usagef("--placement: %w", err)
 	}
 	return &p, nil
 }
@@ -84,17 +85,17 @@ func (f *networkFlags) spec(classes int) (nn.Spec, error) {
 	if placement == nil {
 		own, err := nn.Method(f.method).Placement()
 		if err != nil {
-			return s, usageError{err}
+			return s, cli.AsUsage(err)
 		}
 		placement = &own
 	} else if f.flags.Changed("method") {
 		if err := trainrun.CheckMethod(nn.Method(f.method), *placement); err != nil {
-			return s, usageError{err}
+			return s, cli.AsUsage(err)
 		}
 	}
 	s.Placement = *placement
 	if err := s.Validate(); err != nil {
-		return s, usageError{err}
+		return s, cli.AsUsage(err)
 	}
 	return s, nil
 }

@@ -2,24 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/robustnet-edge/robustnet/internal/nearest"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 const program = "robustnet-train"
-
-// The exit codes, shared with the sister programs.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
 
 const longHelp = `robustnet-train makes the networks that robustnet-edge runs: the trunks and the head of
 RobustNet (CVPR 2021), with the norms that make them indifferent to light and weather.
@@ -40,11 +31,6 @@ Exit codes:
   2  fault on the command line
 `
 
-// usageError is a mistake on the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // run executes a command line and returns the exit code. It writes the error, if any, to
 // stderr, once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -52,13 +38,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitOK
+		return cli.OK
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", program, err)
-	if usage := (usageError{}); errors.As(err, &usage) {
-		return exitUsage
+	if cli.IsUsage(err) {
+		return cli.Usage
 	}
-	return exitFailure
+	return cli.Failure
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
@@ -77,7 +63,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetVersionTemplate(program + " {{.Version}}\n")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
 	root.AddCommand(newImport(), newDescribe(), newExport(), newConformance(), newVersion())
 	return root
@@ -92,29 +78,5 @@ func noStrayArguments(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + near[0] + "?"
 	}
-	return usageError{fmt.Errorf("unknown command %q; %s", args[0], hint)}
-}
-
-// flagError adds the likely meaning to an unknown flag.
-func flagError(cmd *cobra.Command, err error) error {
-	hint := "see " + cmd.CommandPath() + " --help"
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		var known []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		if near := nearest.Word(unknown.GetSpecifiedName(), known); near != "" {
-			hint = "did you mean --" + near + "?"
-		}
-	}
-	return usageError{fmt.Errorf("%w; %s", err, hint)}
-}
-
-// withUsage marks errors of a check of arguments as mistakes on the command line.
-func withUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath())}
-		}
-		return nil
-	}
+	return cli.Usagef("unknown command %q; %s", args[0], hint)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/trt"
@@ -28,7 +29,7 @@ func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func succeed(t *testing.T, args ...string) string {
 	t.Helper()
 	code, stdout, stderr := execute(t, args...)
-	if code != exitOK || stderr != "" {
+	if code != cli.OK || stderr != "" {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	return stdout
@@ -93,43 +94,43 @@ func TestCommandLines(t *testing.T) {
 		stdout string // contained
 		stderr string // contained; empty means that nothing may be written
 	}{
-		"help":              {nil, exitOK, "Exit codes:\n  0  done\n", ""},
-		"command":           {[]string{"descibe"}, exitUsage, "", "unknown command \"descibe\"; did you mean describe?\n"},
-		"no command":        {[]string{"x.pth"}, exitUsage, "", "unknown command \"x.pth\"; see robustnet-train --help\n"},
-		"flag":              {[]string{"describe", "--trnk", "x"}, exitUsage, "", "unknown flag: --trnk; did you mean --trunk?\n"},
-		"stray":             {[]string{"describe", "x"}, exitUsage, "", "describe: "},
-		"trunk":             {[]string{"describe", "--trunk", "vgg"}, exitUsage, "", "trunk \"vgg\" is unknown; choose one of mobilenetv2, resnet50"},
-		"method":            {[]string{"describe", "--method", "iws"}, exitUsage, "", "unknown method \"iws\"; choose one of base, in"},
-		"placement":         {[]string{"describe", "--placement", "0,1"}, exitUsage, "", "--placement: placement \"0,1\": it has 2 numbers"},
-		"method, placement": {[]string{"describe", "--method", "ibn", "--placement", "0,0,2,2,2,0,0"}, exitUsage, "", "method ibn does not fit"},
-		"size":              {[]string{"describe", "--size", "512"}, exitUsage, "", "--size \"512\": write height and width in pixels, as in 512x1024\n"},
-		"size with a tail":  {[]string{"describe", "--size", "512x1024x3"}, exitUsage, "", "--size"},
-		"negative size":     {[]string{"describe", "--size", "-4x9"}, exitUsage, "", "--size"},
-		"vast size":         {[]string{"describe", "--size", "99999x9"}, exitUsage, "", "1 to 65536"},
-		"layers":            {[]string{"describe", "--layers=some"}, exitUsage, "", "it is parts or all"},
-		"run and trunk":     {[]string{"describe", "--run", "x", "--trunk", "resnet50"}, exitUsage, "", "--run names the network; leave out --trunk\n"},
-		"no run":            {[]string{"describe", "--run", "none"}, exitFailure, "", "make one with robustnet-train import\n"},
+		"help":              {nil, cli.OK, "Exit codes:\n  0  done\n", ""},
+		"command":           {[]string{"descibe"}, cli.Usage, "", "unknown command \"descibe\"; did you mean describe?\n"},
+		"no command":        {[]string{"x.pth"}, cli.Usage, "", "unknown command \"x.pth\"; see robustnet-train --help\n"},
+		"flag":              {[]string{"describe", "--trnk", "x"}, cli.Usage, "", "unknown flag: --trnk; did you mean --trunk?\n"},
+		"stray":             {[]string{"describe", "x"}, cli.Usage, "", "describe: "},
+		"trunk":             {[]string{"describe", "--trunk", "vgg"}, cli.Usage, "", "trunk \"vgg\" is unknown; choose one of mobilenetv2, resnet50"},
+		"method":            {[]string{"describe", "--method", "iws"}, cli.Usage, "", "unknown method \"iws\"; choose one of base, in"},
+		"placement":         {[]string{"describe", "--placement", "0,1"}, cli.Usage, "", "--placement: placement \"0,1\": it has 2 numbers"},
+		"method, placement": {[]string{"describe", "--method", "ibn", "--placement", "0,0,2,2,2,0,0"}, cli.Usage, "", "method ibn does not fit"},
+		"size":              {[]string{"describe", "--size", "512"}, cli.Usage, "", "--size \"512\": write height and width in pixels, as in 512x1024\n"},
+		"size with a tail":  {[]string{"describe", "--size", "512x1024x3"}, cli.Usage, "", "--size"},
+		"negative size":     {[]string{"describe", "--size", "-4x9"}, cli.Usage, "", "--size"},
+		"vast size":         {[]string{"describe", "--size", "99999x9"}, cli.Usage, "", "1 to 65536"},
+		"layers":            {[]string{"describe", "--layers=some"}, cli.Usage, "", "it is parts or all"},
+		"run and trunk":     {[]string{"describe", "--run", "x", "--trunk", "resnet50"}, cli.Usage, "", "--run names the network; leave out --trunk\n"},
+		"no run":            {[]string{"describe", "--run", "none"}, cli.Failure, "", "make one with robustnet-train import\n"},
 
-		"import nothing":          {[]string{"import"}, exitUsage, "", "import: accepts 1 arg(s), received 0"},
-		"import nowhere":          {[]string{"import", pth}, exitUsage, "", "say with --out which run folder to make\n"},
-		"import no file":          {[]string{"import", "none.pth", "--out", "x"}, exitFailure, "", "none.pth: no such file"},
-		"import text":             {[]string{"import", "run_test.go", "--out", "x"}, exitFailure, "", "it is not a PyTorch checkpoint"},
-		"import another network":  {[]string{"import", pth, "--out", "x"}, exitFailure, "", "import " + pth + ": recognise checkpoint: its keys are of no network known here"},
-		"import with a trunk":     {[]string{"import", pth, "--out", "x", "--trunk", "resnet50"}, exitUsage, "", "the checkpoint tells what --trunk says"},
-		"import with a placement": {[]string{"import", pth, "--out", "x", "--placement", "1"}, exitUsage, "", "it has 1 numbers"},
-		"pretrained, no classes":  {[]string{"import", pth, "--out", "x", "--pretrained"}, exitUsage, "", "say with --classes what"},
-		"pretrained, bad classes": {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "cityscape"}, exitUsage, "", "did you mean cityscapes?"},
-		"pretrained, not one":     {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "3"}, exitFailure, "", "not those of torchvision's mobilenetv2"},
+		"import nothing":          {[]string{"import"}, cli.Usage, "", "import: accepts 1 arg(s), received 0"},
+		"import nowhere":          {[]string{"import", pth}, cli.Usage, "", "say with --out which run folder to make\n"},
+		"import no file":          {[]string{"import", "none.pth", "--out", "x"}, cli.Failure, "", "none.pth: no such file"},
+		"import text":             {[]string{"import", "run_test.go", "--out", "x"}, cli.Failure, "", "it is not a PyTorch checkpoint"},
+		"import another network":  {[]string{"import", pth, "--out", "x"}, cli.Failure, "", "import " + pth + ": recognise checkpoint: its keys are of no network known here"},
+		"import with a trunk":     {[]string{"import", pth, "--out", "x", "--trunk", "resnet50"}, cli.Usage, "", "the checkpoint tells what --trunk says"},
+		"import with a placement": {[]string{"import", pth, "--out", "x", "--placement", "1"}, cli.Usage, "", "it has 1 numbers"},
+		"pretrained, no classes":  {[]string{"import", pth, "--out", "x", "--pretrained"}, cli.Usage, "", "say with --classes what"},
+		"pretrained, bad classes": {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "cityscape"}, cli.Usage, "", "did you mean cityscapes?"},
+		"pretrained, not one":     {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "3"}, cli.Failure, "", "not those of torchvision's mobilenetv2"},
 
-		"export nothing":   {[]string{"export"}, exitUsage, "", "say with --run which run"},
-		"export no run":    {[]string{"export", "--run", "none", "--out", "x.onnx"}, exitFailure, "", "robustnet-train import"},
-		"export outputs":   {[]string{"export", "--run", "none", "--out", "x.onnx", "--outputs", "mask"}, exitUsage, "", "--outputs: output style is missing"},
-		"export eval":      {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "camvid"}, exitUsage, "", "write NAME=DIR or NAME=DIR:SPLIT"},
-		"export eval both": {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "a=b", "--eval", "a=c"}, exitUsage, "", "the name a is taken twice"},
+		"export nothing":   {[]string{"export"}, cli.Usage, "", "say with --run which run"},
+		"export no run":    {[]string{"export", "--run", "none", "--out", "x.onnx"}, cli.Failure, "", "robustnet-train import"},
+		"export outputs":   {[]string{"export", "--run", "none", "--out", "x.onnx", "--outputs", "mask"}, cli.Usage, "", "--outputs: output style is missing"},
+		"export eval":      {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "camvid"}, cli.Usage, "", "write NAME=DIR or NAME=DIR:SPLIT"},
+		"export eval both": {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "a=b", "--eval", "a=c"}, cli.Usage, "", "the name a is taken twice"},
 
-		"version":    {[]string{"version"}, exitOK, "robustnet-train ", ""},
-		"completion": {[]string{"completion", "bash"}, exitOK, "complete", ""},
-		"choices":    {[]string{"__complete", "describe", "--trunk", ""}, exitOK, "mobilenetv2\nresnet50\n", "Completion ended"},
+		"version":    {[]string{"version"}, cli.OK, "robustnet-train ", ""},
+		"completion": {[]string{"completion", "bash"}, cli.OK, "complete", ""},
+		"choices":    {[]string{"__complete", "describe", "--trunk", ""}, cli.OK, "mobilenetv2\nresnet50\n", "Completion ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := execute(t, c.args...)
@@ -184,11 +185,11 @@ wrote ` + runDir + "\n"
 		t.Errorf("the run is described as\n%s\nand not as\n%s", got, same)
 	}
 	code, _, stderr := execute(t, "import", path, "--out", runDir)
-	if code != exitFailure || !strings.Contains(stderr, "there is a run already") {
+	if code != cli.Failure || !strings.Contains(stderr, "there is a run already") {
 		t.Errorf("second import: exit code %d, %s", code, stderr)
 	}
 	code, _, stderr = execute(t, "import", path, "--out", filepath.Join(dir, "other"), "--classes", "camvid")
-	if code != exitFailure || !strings.Contains(stderr, `set "camvid" has 11 classes, but the network tells 19 apart`) {
+	if code != cli.Failure || !strings.Contains(stderr, `set "camvid" has 11 classes, but the network tells 19 apart`) {
 		t.Errorf("import with other classes: exit code %d, %s", code, stderr)
 	}
 
@@ -244,7 +245,7 @@ func TestPretrained(t *testing.T) {
 	if sum := total(runs[0].Weights["layer0.0.0.weight"].Data); sum < -0.975590 || sum > -0.975580 {
 		t.Errorf("the stem's weights sum to %v, want -0.975585 as listed beside the file", sum)
 	}
-	if code, _, stderr := execute(t, args("c", "--width", "0.5")...); code != exitFailure || !strings.Contains(stderr, "features.0.0.weight has the shape [32 3 3 3], not [16 3 3 3]") {
+	if code, _, stderr := execute(t, args("c", "--width", "0.5")...); code != cli.Failure || !strings.Contains(stderr, "features.0.0.weight has the shape [32 3 3 3], not [16 3 3 3]") {
 		t.Errorf("import at another width: exit code %d, %s", code, stderr)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
 )
 
 // version is set by the linker for releases: -X main.version=v1.2.3.
@@ -30,7 +32,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and what it was built from",
-		Args:  withUsage(cobra.NoArgs),
+		Args:  cli.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", program, versionLine())
 			return err

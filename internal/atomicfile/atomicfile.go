@@ -4,24 +4,45 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
 
-// Write replaces the file at path, or makes it, readable for all. The content is on the disk
-// before the name points to it.
-func Write(path string, content []byte) error {
-	part, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+// Write replaces the file at path, or makes it, readable for all, by what write produces. The
+// content is on the disk before the name points to it, and the name before Write returns.
+func Write(path string, write func(io.Writer) error) error {
+	folder := filepath.Dir(path)
+	part, err := os.CreateTemp(folder, "."+filepath.Base(path)+".*.part")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = part.Write(content)
-	err = errors.Join(err, part.Chmod(0o644), part.Sync(), part.Close())
+	err = errors.Join(write(part), part.Chmod(0o644), part.Sync(), part.Close())
 	if err == nil {
 		err = os.Rename(part.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part.Name()))
 	}
+	if err := syncFolder(folder); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
 	return nil
+}
+
+// Bytes is Write for content that is in memory.
+func Bytes(path string, content []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// syncFolder makes the new name durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

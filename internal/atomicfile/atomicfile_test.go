@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-func TestWrite(t *testing.T) {
+func TestBytes(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "model.onnx")
 	for _, content := range []string{"first", "second, longer", "3", ""} {
-		if err := Write(path, []byte(content)); err != nil {
+		if err := Bytes(path, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != content {
@@ -21,7 +21,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{filepath.Join(dir, "folder"), filepath.Join(dir, "none", "x"), filepath.Join(path, "x")} {
-		if err := Write(bad, nil); err == nil {
+		if err := Bytes(bad, nil); err == nil {
 			t.Errorf("no error for %s", bad)
 		}
 	}

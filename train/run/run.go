@@ -95,7 +95,7 @@ func (r *Run) write() error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.Dir, ConfigFile), text)
+	return atomicfile.Bytes(filepath.Join(r.Dir, ConfigFile), text)
 }
 
 // remove deletes what write wrote, and the folder if it is empty then.

@@ -6,14 +6,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 )
 
 // Write replaces the file at path by one with these arrays and this metadata
@@ -25,31 +24,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	folder := filepath.Dir(path)
-	part, err := os.CreateTemp(folder, filepath.Base(path)+".*.part")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	err = errors.Join(writeAll(part, head, ordered), part.Chmod(0o644), part.Sync(), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part.Name()))
-	}
-	if err := syncFolder(folder); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-// syncFolder makes the new name durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return atomicfile.Write(path, func(w io.Writer) error { return writeAll(w, head, ordered) })
 }
 
 // makeHeader returns the file's beginning up to the data, and the data's order.

@@ -20,9 +20,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/robustnet-edge/robustnet/internal/library"
 )
 
 // ErrLibrary is wrapped when libtorch cannot be loaded.
@@ -82,19 +83,10 @@ func findLibrary(wanted string) (string, error) {
 		}
 		return wanted, nil
 	}
-	var folders []string
-	if exe, err := os.Executable(); err == nil {
-		dir := filepath.Dir(exe)
-		folders = append(folders, dir, filepath.Join(dir, "lib"))
+	if path := library.Find(libraryName); path != "" {
+		return path, nil
 	}
-	folders = append(folders, "/usr/lib/robustnet")
-	for _, dir := range folders {
-		path := filepath.Join(dir, libraryName)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("%w: no %s in %s; %s", ErrLibrary, libraryName, strings.Join(folders, ", "), nextStep)
+	return "", fmt.Errorf("%w: no %s in %s; %s", ErrLibrary, libraryName, library.Folders(), nextStep)
 }
 
 // Version returns the version of libtorch that the library was compiled against.

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/yalue/onnxruntime_go"
+
+	"github.com/robustnet-edge/robustnet/internal/library"
 )
 
 // ErrLibrary is wrapped when ONNX Runtime itself cannot be loaded.
@@ -69,17 +70,8 @@ func findLibrary(wanted string) (string, error) {
 		}
 		return wanted, nil
 	}
-	var folders []string
-	if exe, err := os.Executable(); err == nil {
-		dir := filepath.Dir(exe)
-		folders = append(folders, dir, filepath.Join(dir, "lib"))
-	}
-	folders = append(folders, "/usr/lib/robustnet")
-	for _, dir := range folders {
-		path := filepath.Join(dir, libraryName)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
+	if path := library.Find(libraryName); path != "" {
+		return path, nil
 	}
 	return libraryName, nil // the dynamic loader's own places
 }
