@@ -10,6 +10,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,7 +32,9 @@ func main() {
 	flat := flag.Int("flat", 300, "steps of the memory check")
 	flag.Parse()
 	err := error(nil)
-	if *worker {
+	if *rounds < 1 || *flat < 1 || load.batch < 1 || load.side < 1 {
+		err = errors.New("-rounds, -flat, -batch and -side are 1 or more")
+	} else if *worker {
 		err = work(load, os.Stdin, os.Stdout)
 	} else {
 		err = bench{python: *python, script: *script, threads: load.threads, rounds: *rounds, flat: *flat}.run()

@@ -94,9 +94,13 @@ func trainer(s *torch.Scope, load workload) (func() float64, error) {
 	}
 	x := s.FromFloat32(pixels, load.batch, 3, load.side, load.side)
 	labels := s.FromInt64(classes, load.batch, load.side, load.side)
-	objective := model.Objective{AuxWeight: 0.4, WhitenWeight: 1}
+	masks := map[string]whiten.Mask{}
 	for _, tap := range net.Collected() {
-		objective.Penalties = append(objective.Penalties, whiten.AllPairs(tap.Channels).Penalty(s, 0))
+		masks[tap.Name] = whiten.AllPairs(tap.Channels)
+	}
+	objective, err := model.NewObjective(s, net, whiten.Settings{Lambda: 1}, masks)
+	if err != nil {
+		return nil, err
 	}
 	optimiser := model.NewSGD(s, m)
 	debug.FreeOSMemory() // of the weights' copies in Go

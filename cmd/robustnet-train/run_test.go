@@ -12,6 +12,7 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -178,7 +179,7 @@ wrote ` + runDir + "\n"
 			t.Errorf("%s has changed", key)
 		}
 	}
-	if *r.Config.Whitening != (trainrun.Whitening{Lambda: 1, Clusters: 20}) || !strings.HasPrefix(r.Config.Origin, "imported from last.pth, sha256 ") {
+	if *r.Config.Whitening != (whiten.Settings{Lambda: 1, Clusters: 20}) || !strings.HasPrefix(r.Config.Origin, "imported from last.pth, sha256 ") {
 		t.Errorf("config %+v", r.Config)
 	}
 	if got, same := succeed(t, "describe", "--run", runDir), succeed(t, "describe", "--head", "lite", "--width", "0.5"); got != same {

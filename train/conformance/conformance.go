@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
@@ -66,10 +65,9 @@ func (c *check) evaluation() {
 		if s.Err() != nil {
 			return
 		}
-		sum, magnitude := 0.0, 0.0
+		sum := 0.0
 		for _, v := range values {
 			sum += float64(v)
-			magnitude += math.Abs(float64(v))
 		}
 		c.number("eval_logits_sum", c.ref.EvalLogitsSum, sum, 0, valueTolerance)
 		c.histogram(classes)

@@ -96,25 +96,6 @@ func (c *check) variances(trial int, taps []nn.Tap) ([][]float64, error) {
 	return means, c.s.Err()
 }
 
-// objective returns the folder's loss: each whitened layer with all covariances (IW, IRW) or
-// the selected ones (ISW).
-func (c *check) objective() (model.Objective, error) {
-	o := model.Objective{AuxWeight: 0.4, WhitenWeight: c.ref.WhitenWeight}
-	for _, tap := range c.m.Net.Collected() {
-		mask, margin := whiten.AllPairs(tap.Channels), 0
-		if tap.Norm == nn.SelectiveWhitening {
-			var ok bool
-			if mask, ok = c.selected[tap.Name]; !ok {
-				return o, fmt.Errorf("the folder whitens %s selectively, but holds no mask_after_trial tensors", tap.Name)
-			}
-		} else {
-			margin = mask.Margin(c.ref.RelaxDenom)
-		}
-		o.Penalties = append(o.Penalties, mask.Penalty(c.s, margin))
-	}
-	return o, nil
-}
-
 // chooseLabels returns the batch's labels. The formula is stated for 19 classes; for other
 // numbers it has two natural readings, and the one whose cross-entropy is the reference's is
 // taken.

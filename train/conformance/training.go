@@ -20,7 +20,8 @@ func (c *check) training() error {
 	if err := c.m.Fill(c.s, Weights(c.m.Net)); err != nil {
 		return err
 	}
-	objective, err := c.objective()
+	settings := whiten.Settings{Lambda: c.ref.WhitenWeight, RelaxDenom: c.ref.RelaxDenom}
+	objective, err := model.NewObjective(c.s, c.m.Net, settings, c.selected)
 	if err != nil {
 		return err
 	}

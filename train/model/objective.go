@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
@@ -22,6 +23,35 @@ type Objective struct {
 	Penalties []whiten.Penalty
 }
 
+// NewObjective returns the published objective for a network: each layer that is subject to a
+// whitening loss is penalised over all covariances (IW), with a margin (IRW), in groups (GIW)
+// or over the ones of its mask (ISW). Masks are by the names of the taps. The penalties'
+// tensors belong to s.
+func NewObjective(s *torch.Scope, net *nn.Network, w whiten.Settings, masks map[string]whiten.Mask) (Objective, error) {
+	o := Objective{AuxWeight: 0.4, WhitenWeight: w.Lambda}
+	for _, tap := range net.Collected() {
+		mask, margin := whiten.AllPairs(tap.Channels), 0
+		switch {
+		case tap.Norm == nn.SelectiveWhitening:
+			var ok bool
+			if mask, ok = masks[tap.Name]; !ok {
+				return Objective{}, fmt.Errorf("whiten %s selectively: it has no mask; select masks first", tap.Name)
+			}
+		case w.Groups > 1:
+			p, err := whiten.GroupPenalty(s, tap.Channels, w.Groups)
+			if err != nil {
+				return Objective{}, fmt.Errorf("%s: %w", tap.Name, err)
+			}
+			o.Penalties = append(o.Penalties, p)
+			continue
+		default:
+			margin = mask.Margin(w.RelaxDenom)
+		}
+		o.Penalties = append(o.Penalties, mask.Penalty(s, margin))
+	}
+	return o, s.Err()
+}
+
 // Losses are the terms of the objective for one batch, scalars.
 type Losses struct {
 	CE, Aux *torch.Tensor
@@ -32,8 +62,10 @@ type Losses struct {
 }
 
 // Losses runs a forward pass in training mode over normalised pictures x [B, 3, H, W] and
-// compares it with labels [B, H, W] of int64: class ids, or IgnoredLabel. Cross-entropy is
-// the mean over the pixels that are not ignored. It also returns the collected features.
+// compares it with labels [B, H, W] of int64: class ids, or IgnoredLabel. Other labels are an
+// error on the CPU and the end of the process on a GPU. Cross-entropy is the mean over the
+// pixels that are not ignored, and 0 where all are. With penalties it also returns the
+// features that they are about.
 func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Losses, []*torch.Tensor) {
 	taps := m.Net.Collected()
 	if len(o.Penalties) != 0 && len(o.Penalties) != len(taps) {
@@ -41,15 +73,15 @@ func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Lo
 		return Losses{}, nil
 	}
 	nodes := []int{m.Net.Logits, m.Net.Aux}
-	for _, t := range taps {
+	for _, t := range taps[:len(o.Penalties)] {
 		nodes = append(nodes, t.After)
 	}
 	out := m.Forward(s, x, Training, nodes...)
 	logits, aux, features := out[0], out[1], out[2:]
 
 	l := Losses{
-		CE:  s.CrossEntropy(logits, labels, IgnoredLabel),
-		Aux: s.CrossEntropy(aux, shrinkLabels(s, labels, aux), IgnoredLabel),
+		CE:  m.crossEntropy(s, logits, labels),
+		Aux: m.crossEntropy(s, aux, shrinkLabels(s, labels, aux)),
 	}
 	s.Free(logits, aux)
 	l.Total = s.Add(l.CE, s.MulScalar(l.Aux, o.AuxWeight))
@@ -66,6 +98,17 @@ func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Lo
 		l.Total = s.Add(l.Total, s.MulScalar(l.Whitening, o.WhitenWeight))
 	}
 	return l, features
+}
+
+// crossEntropy is the mean over the pixels that are not ignored. PyTorch's is 0/0 where all
+// are, which would ruin the weights for good.
+func (m *Model) crossEntropy(s *torch.Scope, logits, labels *torch.Tensor) *torch.Tensor {
+	if m.Literal {
+		return s.CrossEntropy(logits, labels, IgnoredLabel)
+	}
+	const reduceBySum = 2
+	sum := s.Call("cross_entropy_loss", logits, labels, nil, reduceBySum, IgnoredLabel)
+	return s.Div(sum, s.ClampMin(s.Sum(s.Call("ne.Scalar", labels, IgnoredLabel)), 1))
 }
 
 // shrinkLabels scales labels [B, H, W] to the size of like by nearest neighbour.

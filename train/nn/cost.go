@@ -18,8 +18,8 @@ type LayerCost struct {
 	MACs int64
 }
 
-// Cost returns the cost of every node, in order, for one picture of the given size. Sizes
-// below the output stride are an error.
+// Cost returns the cost of every node, in order, for one picture of the given size, 1 to 65536
+// pixels each way.
 func (n *Network) Cost(size Size) ([]LayerCost, error) {
 	if size.Height < 1 || size.Width < 1 || size.Height > 1<<16 || size.Width > 1<<16 {
 		return nil, fmt.Errorf("cost at %d×%d: height and width are 1 to 65536 pixels", size.Height, size.Width)

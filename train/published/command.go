@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/robustnet-edge/robustnet/train/nn"
-	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // command is what the training command in a checkpoint tells about the network. Fields are
@@ -18,7 +18,7 @@ type command struct {
 	trunk        nn.Trunk
 	outputStride int
 	placement    *nn.Placement
-	whitening    run.Whitening // valid with placement
+	whitening    whiten.Settings // valid with placement
 }
 
 // The options of the published training program, and what they are when not given.

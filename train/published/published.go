@@ -11,7 +11,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/pth"
-	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // Source is a checkpoint; [pth.File] is one.
@@ -38,7 +38,7 @@ type Network struct {
 	Method  nn.Method
 	Weights nn.State
 	// Whitening is nil where the file does not tell the settings.
-	Whitening *run.Whitening
+	Whitening *whiten.Settings
 	// Notes say in words what was concluded from what.
 	Notes []string
 	// Ignored are the tensors that no network needs.

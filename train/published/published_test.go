@@ -9,7 +9,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/pth"
-	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // file is a checkpoint in memory. Values are the number of the tensor in the order of names.
@@ -219,9 +219,9 @@ func TestRecognise(t *testing.T) {
 		placement nn.Placement
 		stride    int
 		classes   int
-		whitening *run.Whitening
+		whitening *whiten.Settings
 	}{
-		"mobilenet by command": {mobileNet(19), mobileCommand, Hints{}, nn.MobileNetV2, nn.ISW, isw, 16, 19, &run.Whitening{Lambda: 1, Clusters: 20}},
+		"mobilenet by command": {mobileNet(19), mobileCommand, Hints{}, nn.MobileNetV2, nn.ISW, isw, 16, 19, &whiten.Settings{Lambda: 1, Clusters: 20}},
 		"mobilenet by method":  {mobileNet(11), "", Hints{Method: nn.ISW}, nn.MobileNetV2, nn.ISW, isw, 16, 11, nil},
 		"mobilenet base by method": {mobileNet(19), "", Hints{Method: nn.Base, OutputStride: 8},
 			nn.MobileNetV2, nn.Base, nn.Placement{}, 8, 19, nil},
@@ -230,26 +230,26 @@ func TestRecognise(t *testing.T) {
 		"mobilenet ibn by keys": {mobileNet(19).with(map[string]int{"layer0.1.instance_norm_layer": 16, "layer1.4.instance_norm_layer": 32, "layer2.3.instance_norm_layer": 64}),
 			"", Hints{}, nn.MobileNetV2, nn.IBN, nn.Placement{0, 0, 4, 4, 4, 0, 0}, 16, 19, nil},
 		"mobilenet, command with places that it has not": {mobileNet(19), "--arch network.deepv3.DeepMobileNetV3PlusD --wt_layer 2 0 2 2 2 0 2", Hints{},
-			nn.MobileNetV2, nn.ISW, isw, 16, 19, &run.Whitening{RelaxDenom: 2, Clusters: 50}},
+			nn.MobileNetV2, nn.ISW, isw, 16, 19, &whiten.Settings{RelaxDenom: 2, Clusters: 50}},
 		"mobilenet irw by command": {mobileNet(19), "--arch network.deepv3.DeepMobileNetV3PlusD --wt_layer 0 0 1 1 1 0 0 --relax_d 64 --wt_reg_w 0.6", Hints{},
-			nn.MobileNetV2, nn.IRW, nn.Placement{0, 0, 1, 1, 1, 0, 0}, 16, 19, &run.Whitening{Lambda: 0.6, RelaxDenom: 64, Clusters: 50}},
+			nn.MobileNetV2, nn.IRW, nn.Placement{0, 0, 1, 1, 1, 0, 0}, 16, 19, &whiten.Settings{Lambda: 0.6, RelaxDenom: 64, Clusters: 50}},
 		"mobilenet giw by method": {mobileNet(19), "", Hints{Method: nn.GIW}, nn.MobileNetV2, nn.GIW, nn.Placement{0, 0, 1, 1, 1, 0, 0}, 16, 19, nil},
 		"resnet50 base by keys":   {resNet(19, false, 3, 4, 6, 3), "", Hints{}, nn.ResNet50, nn.Base, nn.Placement{}, 16, 19, nil},
 		"resnet50 isw by command": {resNet(19, false, 3, 4, 6, 3).without("layer0.1."),
 			"--arch network.deepv3.DeepR50V3PlusD --wt_layer 0 0 2 2 2 0 0 --wt_reg_weight 0.6 --relax_denom 0.0 --clusters 3", Hints{},
-			nn.ResNet50, nn.ISW, isw, 16, 19, &run.Whitening{Lambda: 0.6, Clusters: 3}},
+			nn.ResNet50, nn.ISW, isw, 16, 19, &whiten.Settings{Lambda: 0.6, Clusters: 3}},
 		"resnet50 iw by method": {resNet(19, false, 3, 4, 6, 3).without("layer0.1."), "", Hints{Method: nn.IW},
 			nn.ResNet50, nn.IW, nn.Placement{0, 0, 1, 1, 1, 0, 0}, 16, 19, nil},
 		"resnet50 ibn by keys": {resNet(19, false, 3, 4, 6, 3).without("layer0.1.").with(map[string]int{"layer0.1": 64, "layer1.2.instance_norm_layer": 256, "layer2.3.instance_norm_layer": 512}),
 			"", Hints{}, nn.ResNet50, nn.IBN, nn.Placement{0, 0, 4, 4, 4, 0, 0}, 16, 19, nil},
 		"resnet101 isw by command": {resNet(19, true, 3, 4, 23, 3).without("layer0.1.", "layer0.4."),
 			"--arch network.deepv3.DeepR101V3PlusD_OS8 --wt_layer 2 2 0 2 2 0 0 --wt_reg_weight 0.6 --relax_denom 0.0 --clusters 3", Hints{},
-			nn.ResNet101, nn.ISW, nn.Placement{2, 2, 0, 2, 2, 0, 0}, 8, 19, &run.Whitening{Lambda: 0.6, Clusters: 3}},
+			nn.ResNet101, nn.ISW, nn.Placement{2, 2, 0, 2, 2, 0, 0}, 8, 19, &whiten.Settings{Lambda: 0.6, Clusters: 3}},
 		"resnet101 by placement": {resNet(19, true, 3, 4, 23, 3).without("layer0.1.", "layer0.4."), "",
 			Hints{Placement: &nn.Placement{2, 2, 0, 2, 2, 0, 0}, OutputStride: 8}, nn.ResNet101, nn.ISW, nn.Placement{2, 2, 0, 2, 2, 0, 0}, 8, 19, nil},
 		"resnet101 base by keys": {resNet(19, true, 3, 4, 23, 3), "", Hints{}, nn.ResNet101, nn.Base, nn.Placement{}, 16, 19, nil},
 		"shufflenet isw, with its unused batch norm": {shuffleNet(19), "--arch network.deepv3.DeepShuffleNetV3PlusD_OS32 --wt_layer 0 0 2 2 2 0 0 --relax_denom 0 --clusters 2 --wt_reg_weight 0.8", Hints{},
-			nn.ShuffleNetV2, nn.ISW, isw, 32, 19, &run.Whitening{Lambda: 0.8, Clusters: 2}},
+			nn.ShuffleNetV2, nn.ISW, isw, 32, 19, &whiten.Settings{Lambda: 0.8, Clusters: 2}},
 		"shufflenet ibn by keys": {shuffleNet(19).with(map[string]int{"layer0.instance_norm_layer": 24, "layer1.3.instance_norm_layer": 116, "layer2.7.instance_norm_layer": 232}),
 			"", Hints{}, nn.ShuffleNetV2, nn.IBN, nn.Placement{0, 0, 4, 4, 4, 0, 0}, 16, 19, nil},
 		"another program's command": {resNet(7, false, 3, 4, 6, 3), "train --epochs 3", Hints{}, nn.ResNet50, nn.Base, nn.Placement{}, 16, 7, nil},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/safetensors"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // maskPrefix precedes the tap's name in the file.
@@ -61,8 +62,8 @@ func (c Checkpoint) checkMasks(net *nn.Network) error {
 		mask, ok := c.Masks[tap.Name]
 		if !ok {
 			errs = append(errs, fmt.Errorf("the mask of %s is missing though others are there", tap.Name))
-		} else if err := checkMask(mask, tap.Channels); err != nil {
-			errs = append(errs, fmt.Errorf("mask of %s: %w", tap.Name, err))
+		} else if _, err := whiten.ParseMask(tap.Channels, mask); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", tap.Name, err))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Masks)) {
@@ -71,21 +72,6 @@ func (c Checkpoint) checkMasks(net *nn.Network) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func checkMask(mask []uint8, channels int) error {
-	if len(mask) != channels*channels {
-		return fmt.Errorf("it has %d entries, not %d×%d", len(mask), channels, channels)
-	}
-	for i, v := range mask {
-		if v > 1 || v == 1 && i/channels >= i%channels {
-			return fmt.Errorf("entry %d, %d is %d; 1 is possible above the diagonal, 0 everywhere", i/channels, i%channels, v)
-		}
-	}
-	if !slices.Contains(mask, 1) {
-		return errors.New("it selects nothing")
-	}
-	return nil
 }
 
 func (c Checkpoint) write(path string) error {

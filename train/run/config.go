@@ -3,12 +3,12 @@ package run
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/robustnet-edge/robustnet/internal/nearest"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // Config says what is trained, and where it came from.
@@ -17,20 +17,10 @@ type Config struct {
 	// Method is the training method; it fits the network's placement.
 	Method nn.Method `yaml:"method"`
 	// Whitening is nil where it is unknown or there is no whitening loss.
-	Whitening *Whitening `yaml:"whitening,omitempty"`
-	Labels    labels.Set `yaml:"labels"`
+	Whitening *whiten.Settings `yaml:"whitening,omitempty"`
+	Labels    labels.Set       `yaml:"labels"`
 	// Origin says in words where the weights came from.
 	Origin string `yaml:"origin"`
-}
-
-// Whitening are the settings of the whitening loss, by the names of the published code.
-type Whitening struct {
-	// Lambda weighs the loss against the others.
-	Lambda float64 `yaml:"lambda"`
-	// RelaxDenom divides the number of channel pairs to give IRW's margin; 0 means none.
-	RelaxDenom float64 `yaml:"relax_denom"`
-	// Clusters is the number of clusters from which ISW's mask is chosen.
-	Clusters int `yaml:"clusters"`
 }
 
 // Validate reports everything that is wrong, joined.
@@ -40,21 +30,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("set %q has %d classes, but the network tells %d apart", c.Labels.Name, names, scores))
 	}
 	if w := c.Whitening; w != nil {
-		errs = append(errs, w.validate())
-	}
-	return errors.Join(errs...)
-}
-
-func (w Whitening) validate() error {
-	var errs []error
-	if !(w.Lambda >= 0) || math.IsInf(w.Lambda, 1) {
-		errs = append(errs, fmt.Errorf("whitening.lambda is %v; it must be 0 or more", w.Lambda))
-	}
-	if !(w.RelaxDenom >= 0) || math.IsInf(w.RelaxDenom, 1) {
-		errs = append(errs, fmt.Errorf("whitening.relax_denom is %v; it must be 0 or more", w.RelaxDenom))
-	}
-	if w.Clusters < 0 {
-		errs = append(errs, fmt.Errorf("whitening.clusters is %d; it must be 0 or more", w.Clusters))
+		errs = append(errs, w.Validate())
 	}
 	return errors.Join(errs...)
 }

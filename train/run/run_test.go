@@ -12,6 +12,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
 // small is a run of the cheapest network, with masks.
@@ -23,7 +24,7 @@ func small(t *testing.T) (Config, Checkpoint) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Network: spec, Method: nn.ISW, Whitening: &Whitening{Lambda: 0.6, RelaxDenom: 0, Clusters: 3}, Labels: labels.CamVid(), Origin: "a test: \"quoted\"\nand more"}
+	c := Config{Network: spec, Method: nn.ISW, Whitening: &whiten.Settings{Lambda: 0.6, RelaxDenom: 0, Clusters: 3}, Labels: labels.CamVid(), Origin: "a test: \"quoted\"\nand more"}
 	masks := map[string][]uint8{}
 	for i, tap := range net.Taps {
 		masks[tap.Name] = make([]uint8, tap.Channels*tap.Channels)
@@ -97,22 +98,24 @@ func TestRefusedCheckpoints(t *testing.T) {
 			ck.Weights["final2.0.bias"].Data[3] = nan
 			ck.Weights["dsn.1.running_var"].Data[0] = float32(math.Inf(1))
 		}, []string{"2 weights are not finite", "dsn.1.running_var (value 0 is +Inf)\n  final2.0.bias (value 3 is NaN)"}},
-		"missing weights":   {func(_ *Config, ck Checkpoint) { delete(ck.Weights, "final2.0.bias"); delete(ck.Weights, "dsn.0.bias") }, []string{"2 keys missing:\n  final2.0.bias\n  dsn.0.bias"}},
-		"unknown weights":   {func(_ *Config, ck Checkpoint) { ck.Weights["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, []string{"1 keys unknown:\n  x"}},
-		"another trunk":     {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "keys unknown"}},
-		"no such network":   {func(c *Config, _ Checkpoint) { c.Network.Trunk = "vgg" }, []string{"trunk \"vgg\" is unknown"}},
-		"too few names":     {func(c *Config, _ Checkpoint) { c.Labels = labels.IDDLite() }, []string{"set \"idd-lite\" has 7 classes, but the network tells 11 apart"}},
-		"foreign method":    {func(c *Config, _ Checkpoint) { c.Method = nn.IBN }, []string{"method ibn does not fit the placement 0,0,2,2,2,0,0; its own is 0,0,4,4,4,0,0"}},
-		"base with norms":   {func(c *Config, _ Checkpoint) { c.Method = nn.Base }, []string{"method base does not fit"}},
-		"mistyped method":   {func(c *Config, _ Checkpoint) { c.Method = "isww" }, []string{"did you mean isw?"}},
-		"NaN lambda":        {func(c *Config, _ Checkpoint) { c.Whitening.Lambda = math.NaN() }, []string{"whitening.lambda is NaN"}},
-		"negative settings": {func(c *Config, _ Checkpoint) { *c.Whitening = Whitening{-1, -1, -1} }, []string{"lambda is -1", "relax_denom is -1", "clusters is -1"}},
+		"missing weights": {func(_ *Config, ck Checkpoint) { delete(ck.Weights, "final2.0.bias"); delete(ck.Weights, "dsn.0.bias") }, []string{"2 keys missing:\n  final2.0.bias\n  dsn.0.bias"}},
+		"unknown weights": {func(_ *Config, ck Checkpoint) { ck.Weights["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, []string{"1 keys unknown:\n  x"}},
+		"another trunk":   {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "keys unknown"}},
+		"no such network": {func(c *Config, _ Checkpoint) { c.Network.Trunk = "vgg" }, []string{"trunk \"vgg\" is unknown"}},
+		"too few names":   {func(c *Config, _ Checkpoint) { c.Labels = labels.IDDLite() }, []string{"set \"idd-lite\" has 7 classes, but the network tells 11 apart"}},
+		"foreign method":  {func(c *Config, _ Checkpoint) { c.Method = nn.IBN }, []string{"method ibn does not fit the placement 0,0,2,2,2,0,0; its own is 0,0,4,4,4,0,0"}},
+		"base with norms": {func(c *Config, _ Checkpoint) { c.Method = nn.Base }, []string{"method base does not fit"}},
+		"mistyped method": {func(c *Config, _ Checkpoint) { c.Method = "isww" }, []string{"did you mean isw?"}},
+		"NaN lambda":      {func(c *Config, _ Checkpoint) { c.Whitening.Lambda = math.NaN() }, []string{"whitening.lambda is NaN"}},
+		"negative settings": {func(c *Config, _ Checkpoint) {
+			*c.Whitening = whiten.Settings{Lambda: -1, RelaxDenom: -1, Clusters: -1, Groups: -1}
+		}, []string{"lambda is -1", "relax_denom is -1", "clusters is -1"}},
 		"a mask is missing": {func(_ *Config, ck Checkpoint) { delete(ck.Masks, "layer1.4") }, []string{"the mask of layer1.4 is missing"}},
 		"a foreign mask":    {func(_ *Config, ck Checkpoint) { ck.Masks["layer4"] = []uint8{1} }, []string{"a mask of layer4, where no selective whitening"}},
-		"an empty mask":     {func(_ *Config, ck Checkpoint) { clear(ck.Masks["layer1.4"]) }, []string{"mask of layer1.4: it selects nothing"}},
-		"a small mask":      {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"] = []uint8{0, 1, 0, 0} }, []string{"4 entries, not 16×16"}},
-		"a mask's diagonal": {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"][17] = 1 }, []string{"entry 1, 1 is 1"}},
-		"a mask of twos":    {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"][1] = 2 }, []string{"entry 0, 1 is 2"}},
+		"an empty mask":     {func(_ *Config, ck Checkpoint) { clear(ck.Masks["layer1.4"]) }, []string{"layer1.4: whitening mask: it selects nothing"}},
+		"a small mask":      {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"] = []uint8{0, 1, 0, 0} }, []string{"4 entries are not a square matrix of 16 channels"}},
+		"a mask's diagonal": {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"][17] = 1 }, []string{"entry (1, 1) is set"}},
+		"a mask of twos":    {func(_ *Config, ck Checkpoint) { ck.Masks["layer1.4"][1] = 2 }, []string{"entry (0, 1) is 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, ck := small(t)

@@ -1,6 +1,8 @@
 package whiten
 
 import (
+	"fmt"
+
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
 
@@ -37,6 +39,10 @@ type Penalty struct {
 
 // Of returns the penalty, a scalar, of features x [B, C, H, W] behind an instance norm.
 func (p Penalty) Of(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if p.Groups < 1 || !(p.Count > 0) {
+		s.Fail(fmt.Errorf("whitening loss over %v covariances in %d groups: there is nothing to penalise", p.Count, p.Groups))
+		return nil
+	}
 	cov := covariance(s, x, p.Groups)
 	sum := s.SumDims(s.Abs(s.Mul(cov, p.Mask)), false, 1, 2)
 	sum = s.SumDims(s.Reshape(sum, x.Dim(0), p.Groups), false, 1)
@@ -52,10 +58,13 @@ func (m Mask) Penalty(s *torch.Scope, margin int) Penalty {
 }
 
 // GroupPenalty returns the loss over all covariances between channels of the same of several
-// groups, as in group-wise whitening (GDWCT, Cho et al., CVPR 2019). Channels must be a
-// multiple of groups. The mask's tensor belongs to s.
-func GroupPenalty(s *torch.Scope, channels, groups int) Penalty {
+// groups, as in group-wise whitening (GDWCT, Cho et al., CVPR 2019). The mask's tensor belongs
+// to s. An error means that the groups do not divide the channels, or have one channel each.
+func GroupPenalty(s *torch.Scope, channels, groups int) (Penalty, error) {
+	if groups < 1 || channels%groups != 0 || channels/groups < 2 {
+		return Penalty{}, fmt.Errorf("whiten %d channels in %d groups: choose a number of groups that divides them and leaves 2 channels or more to each", channels, groups)
+	}
 	p := AllPairs(channels/groups).Penalty(s, 0)
 	p.Groups, p.Count = groups, p.Count*float64(groups)
-	return p
+	return p, nil
 }

@@ -8,6 +8,7 @@ package whiten
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -22,6 +23,7 @@ type Mask struct {
 // AllPairs returns the mask of all C(C−1)/2 covariances of C ≥ 0 channels, as IW and IRW
 // penalise them.
 func AllPairs(channels int) Mask {
+	channels = max(channels, 0)
 	m := Mask{channels: channels, entries: make([]uint8, channels*channels)}
 	for i := range channels {
 		for j := i + 1; j < channels; j++ {
@@ -32,21 +34,24 @@ func AllPairs(channels int) Mask {
 }
 
 // ParseMask reads what [Mask.Uint8] returned for so many channels. An error means another
-// size, a number that is neither 0 nor 1, or a one on or below the diagonal.
+// size, a number that is neither 0 nor 1, a one on or below the diagonal, or no ones at all.
 func ParseMask(channels int, entries []uint8) (Mask, error) {
 	if err := checkSize(channels, len(entries)); err != nil {
-		return Mask{}, fmt.Errorf("read whitening mask: %w", err)
+		return Mask{}, fmt.Errorf("whitening mask: %w", err)
 	}
 	m := Mask{channels: channels, entries: slices.Clone(entries)}
 	for at, v := range entries {
 		i, j := at/channels, at%channels
 		if v > 1 {
-			return Mask{}, fmt.Errorf("read whitening mask: entry (%d, %d) is %d, neither 0 nor 1", i, j, v)
+			return Mask{}, fmt.Errorf("whitening mask: entry (%d, %d) is %d, neither 0 nor 1", i, j, v)
 		}
 		if v == 1 && i >= j {
-			return Mask{}, fmt.Errorf("read whitening mask: entry (%d, %d) is set, but only those above the diagonal may be", i, j)
+			return Mask{}, fmt.Errorf("whitening mask: entry (%d, %d) is set, but only those above the diagonal may be", i, j)
 		}
 		m.ones += int(v)
+	}
+	if m.ones == 0 {
+		return Mask{}, errors.New("whitening mask: it selects nothing, so its loss would be 0/0; select masks again")
 	}
 	return m, nil
 }
@@ -61,12 +66,13 @@ func (m Mask) Ones() int { return m.ones }
 func (m Mask) Uint8() []uint8 { return slices.Clone(m.entries) }
 
 // Margin returns what IRW takes off the sum of the absolute covariances:
-// ⌊ones / relaxDenom⌋, or 0 when relaxDenom is below 1.
+// ⌊ones / relaxDenom⌋, or 0 when relaxDenom is 0.
 func (m Mask) Margin(relaxDenom float64) int {
-	if !(relaxDenom >= 1) {
+	if !(relaxDenom > 0) {
 		return 0
 	}
-	return int(float64(m.ones) / relaxDenom)
+	ones := float64(m.ones)
+	return int((ones - math.Mod(ones, relaxDenom)) / relaxDenom)
 }
 
 func (m *Mask) set(at int) {

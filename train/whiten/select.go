@@ -41,10 +41,7 @@ func (s Selector) Validate() error {
 
 // margin is the number of covariances that RelaxDenom leaves out.
 func (s Selector) margin() int {
-	if !(s.RelaxDenom > 0) {
-		return 0
-	}
-	return int(float64(s.Channels*(s.Channels-1)/2) / s.RelaxDenom)
+	return AllPairs(s.Channels).Margin(s.RelaxDenom)
 }
 
 // Select returns the mask of one trial and source from the mean variance of the covariances

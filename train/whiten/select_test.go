@@ -16,9 +16,9 @@ import (
 
 // referenceFolder is a network's numbers computed with the published code.
 type referenceFolder struct {
-	Clusters   int   `json:"clusters"`
-	RelaxDenom float64   `json:"relax_denom"`
-	MaskOnes   []int `json:"mask_ones"`
+	Clusters   int     `json:"clusters"`
+	RelaxDenom float64 `json:"relax_denom"`
+	MaskOnes   []int   `json:"mask_ones"`
 	Tensors    map[string]struct {
 		Shape  []int `json:"shape"`
 		Offset int   `json:"offset"`
