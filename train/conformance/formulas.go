@@ -82,13 +82,13 @@ func (r *Reference) labels(period int) []int64 {
 }
 
 // views returns a picture and its photometric variant.
-func (r *Reference) views(original, change string) (plain, varied []float32) {
+func (r *Reference) views(original, change string) (plain, styled []float32) {
 	n := 3 * r.Input[2] * r.Input[3]
 	u, v := uniform(original, n), uniform(change, n)
-	plain, varied = make([]float32, n), make([]float32, n)
+	plain, styled = make([]float32, n), make([]float32, n)
 	for i := range u {
 		plain[i] = float32(2 * u[i])
-		varied[i] = min(max(plain[i]+0.5*float32(2*v[i]), -2), 2)
+		styled[i] = min(max(plain[i]+0.5*float32(2*v[i]), -2), 2)
 	}
-	return plain, varied
+	return plain, styled
 }

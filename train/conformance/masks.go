@@ -27,7 +27,7 @@ func (c *check) masks() error {
 	taps := c.m.Net.Collected()
 	selected := make([][]whiten.Mask, len(taps))
 	for trial := range c.trials() {
-		variances, err := c.variances(trial, taps)
+		variances, err := c.variances(trial)
 		if err != nil {
 			return err
 		}
@@ -63,37 +63,29 @@ func (c *check) masks() error {
 
 // variances returns for each tap the mean variance of covariances over the two views of the
 // trial's pictures.
-func (c *check) variances(trial int, taps []nn.Tap) ([][]float64, error) {
-	sensitivities := make([]*whiten.Sensitivity, len(taps))
-	nodes := make([]int, len(taps))
-	for i, tap := range taps {
-		sensitivities[i], nodes[i] = whiten.NewSensitivity(tap.Channels), tap.After
-	}
+func (c *check) variances(trial int) ([][]float64, error) {
+	averages := c.m.NewSensitivities()
 	for picture := range maskPictures {
-		plain, varied := c.ref.views(fmt.Sprintf("view0_%d_%d", trial, picture), fmt.Sprintf("view1_%d_%d", trial, picture))
+		plain, styled := c.ref.views(fmt.Sprintf("view0_%d_%d", trial, picture), fmt.Sprintf("view1_%d_%d", trial, picture))
 		var err error
-		c.s.NoGrad(func(s *torch.Scope) {
-			x := s.FromFloat32(append(varied, plain...), 2, 3, c.ref.Input[2], c.ref.Input[3])
-			for i, feature := range c.m.Forward(s, x, model.Inference, nodes...) {
-				cov := s.Float32s(whiten.Covariance(s, feature))
-				if err == nil && s.Err() == nil {
-					err = sensitivities[i].Add(cov[:len(cov)/2], cov[len(cov)/2:])
-				}
+		c.s.In(func(s *torch.Scope) {
+			tensor := func(pixels []float32) *torch.Tensor {
+				return s.FromFloat32(pixels, 1, 3, c.ref.Input[2], c.ref.Input[3])
 			}
+			err = c.m.CompareViews(s, tensor(styled), tensor(plain), averages)
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	means := make([][]float64, len(taps))
-	for i := range taps {
-		mean, err := sensitivities[i].Mean()
-		if err != nil && c.s.Err() == nil {
+	means := make([][]float64, len(averages))
+	for i, average := range averages {
+		var err error
+		if means[i], err = average.Mean(); err != nil {
 			return nil, err
 		}
-		means[i] = mean
 	}
-	return means, c.s.Err()
+	return means, nil
 }
 
 // chooseLabels returns the batch's labels. The formula is stated for 19 classes; for other
