@@ -159,14 +159,14 @@ func (p *pass) conv(n nn.Node, x *torch.Tensor) *torch.Tensor {
 	if c.Bias {
 		bias = p.param(n, "bias")
 	}
-	padding := []int{c.Padding, c.Padding}
-	for axis := range padding {
+	conv := torch.Conv{Stride: c.Stride, Padding: [2]int{c.Padding, c.Padding}, Dilation: c.Dilation, Groups: c.Groups}
+	for axis := range conv.Padding {
 		if !p.Literal && c.Kernel == 3 && c.Stride == 1 && c.Padding == c.Dilation && x.Dim(2+axis) <= c.Dilation {
 			kernel = p.s.Narrow(kernel, 2+axis, 1, 1)
-			padding[axis] = 0
+			conv.Padding[axis] = 0
 		}
 	}
-	return p.s.Call("conv2d", x, kernel, bias, []int{c.Stride, c.Stride}, padding, []int{c.Dilation, c.Dilation}, c.Groups)
+	return p.s.Conv2D(x, kernel, bias, conv)
 }
 
 // shuffle deals the channels of each group out in turn. libtorch 1.13 has no gradient of its

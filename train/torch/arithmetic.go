@@ -1,10 +1,5 @@
 package torch
 
-import (
-	"errors"
-	"slices"
-)
-
 // Operands are broadcast: dimensions count from the last, and one of 1 is repeated.
 
 // Add returns a + b.
@@ -24,9 +19,6 @@ func (s *Scope) AddScalar(x *Tensor, v float64) *Tensor { return s.Call("add.Sca
 
 // MulScalar returns x · v.
 func (s *Scope) MulScalar(x *Tensor, v float64) *Tensor { return s.Call("mul.Scalar", x, v) }
-
-// PowScalar returns x to the power of v.
-func (s *Scope) PowScalar(x *Tensor, v float64) *Tensor { return s.Call("pow.Tensor_Scalar", x, v) }
 
 // Abs returns |x|.
 func (s *Scope) Abs(x *Tensor) *Tensor { return s.Call("abs", x) }
@@ -68,9 +60,6 @@ func (s *Scope) BatchMatMulAdd(c, a, b *Tensor, beta, alpha float64) *Tensor {
 	return s.Call("baddbmm", c, a, b, beta, alpha)
 }
 
-// CopyInto overwrites dst with src, broadcast and converted.
-func (s *Scope) CopyInto(dst, src *Tensor) { s.do("copy_", dst, src) }
-
 // AddInPlace adds alpha·other to dst.
 func (s *Scope) AddInPlace(dst, other *Tensor, alpha float64) {
 	s.do("add_.Tensor", dst, other, alpha)
@@ -78,24 +67,3 @@ func (s *Scope) AddInPlace(dst, other *Tensor, alpha float64) {
 
 // MulInPlace multiplies dst by v.
 func (s *Scope) MulInPlace(dst *Tensor, v float64) { s.do("mul_.Scalar", dst, v) }
-
-// AddOut overwrites dst, of a's shape, with a + alpha·b. It cannot be recorded: where a or b
-// require gradients, it belongs inside [Scope.NoGrad].
-func (s *Scope) AddOut(dst, a, b *Tensor, alpha float64) {
-	// libtorch would give dst another shape, and print a warning.
-	if dst != nil && a != nil && b != nil && (!slices.Equal(dst.shape, a.shape) || !broadcasts(b.shape, a.shape)) {
-		s.fail("AddOut", []any{dst, a, b, alpha}, errors.New("the shapes do not match"))
-	}
-	s.do("add.out", a, b, alpha, dst)
-}
-
-// broadcasts tells whether a tensor of a shape can stand where one of another is.
-func broadcasts(shape, to []int) bool {
-	offset := len(to) - len(shape)
-	for i, d := range shape {
-		if offset < 0 || d != 1 && d != to[offset+i] {
-			return false
-		}
-	}
-	return true
-}

@@ -44,9 +44,6 @@ func (s *Scope) ZeroGrad(ts ...*Tensor) {
 	s.fail("ZeroGrad", []any{ts}, s.run.failure.clearGrads(handles))
 }
 
-// Detach returns a view of t that Backward does not look behind.
-func (s *Scope) Detach(t *Tensor) *Tensor { return s.Call("detach", t) }
-
 // onTensor calls one of the shim's functions.
 func (s *Scope) onTensor(op string, t *Tensor, f func(handle int64) error) {
 	if !s.ready(op) {

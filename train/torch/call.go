@@ -6,14 +6,10 @@ import (
 	"reflect"
 )
 
-type defaultArgument uint8
-
-// Default, as an argument of [Scope.Call], is the operator's own default.
-const Default defaultArgument = 0
-
 // Call calls one of libtorch's "aten" operators, by its schema's name and overload, such as
-// "bmm" or "add.Tensor", and returns its first result. Keyword arguments follow the
-// positional ones in the schema's order; those left off take their defaults. Arguments are
+// "bmm" or "add.Tensor", and returns its first result, nil if there is none. Keyword arguments
+// follow the positional ones in the schema's order; those left off take their defaults.
+// Arguments are
 //
 //	*Tensor, or nil for none    Tensor
 //	[]*Tensor                   Tensor[]
@@ -21,7 +17,6 @@ const Default defaultArgument = 0
 //	[]int, []float64, []bool    lists of them
 //	string, [DType], [Device]   themselves
 //	nil                         none
-//	[Default]                   the default
 //
 // Results that are views of an argument, or the argument itself, are tensors of their own
 // upon the same memory. Numbers returned become tensors without dimensions.
@@ -38,20 +33,6 @@ func (s *Scope) Call(op string, args ...any) *Tensor {
 		}
 	}
 	return first
-}
-
-// CallAll is Call for operators with several results, or none.
-func (s *Scope) CallAll(op string, args ...any) []*Tensor {
-	n := s.invoke(op, args, s.run.results)
-	if n == 0 {
-		return nil
-	}
-	results := make([]*Tensor, n)
-	rest := s.run.results
-	for i := range results {
-		results[i], rest = s.adopt(rest)
-	}
-	return results
 }
 
 // do is Call for what an operator does to an argument.
@@ -88,8 +69,6 @@ func (s *Scope) encode(argument any) error {
 	switch a := argument.(type) {
 	case nil:
 		s.put(kindNone)
-	case defaultArgument:
-		s.put(kindDefault)
 	case *Tensor:
 		h, err := s.handleOf(a)
 		if err != nil {

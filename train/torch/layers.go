@@ -1,17 +1,18 @@
 package torch
 
-import "errors"
-
 // Feature maps are [B, C, H, W].
 
-// Conv describes a convolution, alike for height and width; 0 stands for a stride, dilation
-// or number of groups of 1.
-type Conv struct{ Stride, Padding, Dilation, Groups int }
+// Conv describes a convolution; 0 stands for a stride, dilation or number of groups of 1.
+type Conv struct {
+	Stride, Dilation, Groups int
+	// Padding is the number of zeros on either side, by height and width.
+	Padding [2]int
+}
 
-// Conv2D convolves x with a weight [O, C/groups, K, K] and adds a bias [O], or nil.
+// Conv2D convolves x with a weight [O, C/groups, height, width] and adds a bias [O], or nil.
 func (s *Scope) Conv2D(x, weight, bias *Tensor, c Conv) *Tensor {
 	stride, dilation, groups := or1(c.Stride), or1(c.Dilation), or1(c.Groups)
-	return s.Call("conv2d", x, weight, bias, []int{stride, stride}, []int{c.Padding, c.Padding}, []int{dilation, dilation}, groups)
+	return s.Call("conv2d", x, weight, bias, []int{stride, stride}, c.Padding[:], []int{dilation, dilation}, groups)
 }
 
 func or1(n int) int {
@@ -63,12 +64,6 @@ func (s *Scope) ResizeBilinear(x *Tensor, h, w int) *Tensor {
 	return s.Call("upsample_bilinear2d", x, []int{h, w}, true)
 }
 
-// ChannelShuffle views the channels as a [groups, C/groups] matrix and transposes it
-// (ShuffleNet, Zhang et al., CVPR 2018, figure 1).
-func (s *Scope) ChannelShuffle(x *Tensor, groups int) *Tensor {
-	return s.Call("channel_shuffle", x, groups)
-}
-
 // FeatureDropout zeroes whole channels with probability p and scales the rest by 1/(1-p) if
 // train; otherwise it returns x's values.
 func (s *Scope) FeatureDropout(x *Tensor, p float64, train bool) *Tensor {
@@ -77,9 +72,6 @@ func (s *Scope) FeatureDropout(x *Tensor, p float64, train bool) *Tensor {
 
 // Softmax normalises the exponentials along a dimension to a sum of 1.
 func (s *Scope) Softmax(x *Tensor, dim int) *Tensor { return s.Call("softmax.int", x, dim) }
-
-// LogSoftmax returns Softmax's logarithm.
-func (s *Scope) LogSoftmax(x *Tensor, dim int) *Tensor { return s.Call("log_softmax.int", x, dim) }
 
 // CrossEntropy returns the mean over all pixels of the negative log-likelihood of their
 // labels, Int64 [B, H, W], under logits [B, C, H, W]. Pixels labelled ignore do not count;
@@ -109,31 +101,6 @@ func (s *Scope) Transpose(x *Tensor, a, b int) *Tensor { return s.Call("transpos
 
 // To returns x with its elements converted; x's own memory where they are of the type.
 func (s *Scope) To(x *Tensor, d DType) *Tensor { return s.Call("to.dtype", x, d) }
-
-// ToDevice returns x on another device; x's own memory where it is there.
-func (s *Scope) ToDevice(x *Tensor, d Device) *Tensor {
-	if err := d.check(); err != nil {
-		s.fail("ToDevice", []any{x, d}, err)
-	}
-	if x == nil {
-		s.fail("ToDevice", []any{x, d}, errors.New("there is no tensor"))
-		return nil
-	}
-	return s.Call("to.device", x, d, x.dtype)
-}
-
-// The memory formats' numbers in libtorch.
-const (
-	rowMajor     = 0
-	channelsLast = 2
-)
-
-// ChannelsLast returns x, of four dimensions, with the channels of a pixel side by side in
-// memory. The shape stays as it is.
-func (s *Scope) ChannelsLast(x *Tensor) *Tensor { return s.Call("contiguous", x, channelsLast) }
-
-// Contiguous returns x in row-major order; x's own memory where it is.
-func (s *Scope) Contiguous(x *Tensor) *Tensor { return s.Call("contiguous", x, rowMajor) }
 
 // Clone returns a copy.
 func (s *Scope) Clone(x *Tensor) *Tensor { return s.Call("clone", x) }

@@ -43,8 +43,6 @@ func describe(argument any) string {
 	switch a := argument.(type) {
 	case nil:
 		return "none"
-	case defaultArgument:
-		return "default"
 	case *Tensor:
 		return a.describe()
 	case []*Tensor:

@@ -18,9 +18,9 @@ package torch
 #define DECLARE(f) static __typeof__(rt_##f) *p_##f;
 FUNCTIONS(DECLARE)
 
-// Every step allocates the same tensors again. Memory that goes back to the system in
-// between has to be mapped and cleared anew, which takes a tenth of a training step. Only
-// large tensors go back, for the sake of the peak.
+// Every training step allocates the same tensors again. Memory that goes back to the system
+// in between has to be mapped and cleared anew. Only large tensors go back, for the sake of
+// the peak.
 static void keep_freed_memory(void) {
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 12 << 20);
@@ -78,7 +78,6 @@ import (
 // The kinds of arguments, as the shim encodes them.
 const (
 	kindNone    = C.RT_NONE
-	kindDefault = C.RT_DEFAULT
 	kindTensor  = C.RT_TENSOR
 	kindInt     = C.RT_INT
 	kindFloat   = C.RT_FLOAT

@@ -75,9 +75,6 @@ func (s *Scope) Float64s(t *Tensor) []float64 { return read[float64](s, "Float64
 // Int64s is [Scope.Float32s] for int64; fractions are cut off.
 func (s *Scope) Int64s(t *Tensor) []int64 { return read[int64](s, "Int64s", t, Int64) }
 
-// Uint8s is [Scope.Float32s] for uint8; values outside 0 to 255 are undefined.
-func (s *Scope) Uint8s(t *Tensor) []uint8 { return read[uint8](s, "Uint8s", t, Uint8) }
-
 // maxRead is far above any feature map. A view of one element may claim to have more
 // elements than memory has bytes.
 const maxRead = 1 << 31
