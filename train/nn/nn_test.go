@@ -234,6 +234,33 @@ func TestCheckListsEveryKey(t *testing.T) {
 			t.Errorf("error %q lacks %q", err, want)
 		}
 	}
+	var keys *KeyError
+	if !errors.As(err, &keys) || strings.Count(err.Error(), "\n") != 6 {
+		t.Errorf("error %q must be of the keys, one a line", err)
+	}
+	keys.Unknown = []string{"a", "b", "c"}
+	if got, want := keys.List(2), "3 keys unknown:\n  a\n  b\n  … and 1 more"; !strings.HasSuffix(got, want) || strings.Count(got, "more") != 1 {
+		t.Errorf("the list cut to 2 is %q, want %q at its end", got, want)
+	}
+}
+
+// TestUnknownTrunk wants one fault and no others that follow from it.
+func TestUnknownTrunk(t *testing.T) {
+	s := DefaultSpec()
+	s.Trunk = "vgg"
+	const want = `trunk "vgg" is unknown; choose one of mobilenetv2, resnet50, resnet101, shufflenetv2`
+	if err := s.Validate(); err == nil || err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
+func TestNormNames(t *testing.T) {
+	if got := fmt.Sprint(NoNorm, InstanceWhitening, SelectiveWhitening, InstanceNorm, AffineInstanceNorm, SwitchableWhitening, IterativeNorm, Norm(-1), Norm(7)); got != "none IW ISW IN IBN SW IterNorm norm -1 norm 7" {
+		t.Error(got)
+	}
+	if got := (Placement{0, 1, 2, 3, 4, 5, 6}).String(); got != "0,1,2,3,4,5,6" {
+		t.Errorf("a placement is written as %s", got)
+	}
 }
 
 func TestInitIsHe(t *testing.T) {

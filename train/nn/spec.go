@@ -57,6 +57,17 @@ const (
 	IterativeNorm       Norm = 6 // batch whitening by Newton's iteration (IterNorm)
 )
 
+var normNames = [...]string{"none", "IW", "ISW", "IN", "IBN", "SW", "IterNorm"}
+
+// String returns the short name by which the literature and this program's messages call the
+// norm: none, IW, ISW, IN, IBN, SW or IterNorm.
+func (n Norm) String() string {
+	if n < NoNorm || n > IterativeNorm {
+		return fmt.Sprintf("norm %d", int(n))
+	}
+	return normNames[n]
+}
+
 // Collected says whether the output of the norm is subject to a whitening loss.
 func (n Norm) Collected() bool { return n == InstanceWhitening || n == SelectiveWhitening }
 
@@ -191,7 +202,9 @@ func (s Spec) Validate() error {
 	if s.WhitenGroup < 1 || s.WhitenGroup > 1024 {
 		bad("whitening groups of %d channels: 1 to 1024 are possible", s.WhitenGroup)
 	}
-	errs = append(errs, s.checkPlacement()...)
+	if slices.Contains(Trunks(), s.Trunk) {
+		errs = append(errs, s.checkPlacement()...)
+	}
 	return errors.Join(errs...)
 }
 

@@ -17,45 +17,62 @@ type Array struct {
 // State holds the parameters and buffers of a network by their keys.
 type State map[string]Array
 
-// Check compares the state with what the network needs. The error lists every key that is
-// missing, has another shape, or belongs to no layer.
+// KeyError lists the keys by which a state does not fit a network.
+type KeyError struct {
+	// Missing and Misshapen are in the network's order, Unknown are sorted. Misshapen keys are
+	// followed by both shapes.
+	Missing, Misshapen, Unknown []string
+}
+
+// Error lists all keys.
+func (e *KeyError) Error() string {
+	return "weights do not fit the network:\n" + e.List(math.MaxInt)
+}
+
+// List names at most limit keys of each kind, and counts the others.
+func (e *KeyError) List(limit int) string {
+	var lines []string
+	for _, kind := range []struct {
+		what string
+		keys []string
+	}{{"missing", e.Missing}, {"of another shape", e.Misshapen}, {"unknown", e.Unknown}} {
+		if len(kind.keys) == 0 {
+			continue
+		}
+		shown := kind.keys[:min(len(kind.keys), limit)]
+		lines = append(lines, fmt.Sprintf("%d keys %s:\n  %s", len(kind.keys), kind.what, strings.Join(shown, "\n  ")))
+		if more := len(kind.keys) - len(shown); more > 0 {
+			lines = append(lines, fmt.Sprintf("  … and %d more", more))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Check compares the state with what the network needs. The error is a [KeyError] with every
+// key that is missing, has another shape, or belongs to no layer.
 func (n *Network) Check(s State) error {
-	var missing, misshapen, unknown []string
+	var e KeyError
 	known := map[string]bool{}
 	for _, p := range n.Params() {
 		known[p.Key] = true
 		a, ok := s[p.Key]
 		switch {
 		case !ok:
-			missing = append(missing, p.Key)
+			e.Missing = append(e.Missing, p.Key)
 		case !slices.Equal(a.Shape, p.Shape) || len(a.Data) != p.Count():
-			misshapen = append(misshapen, fmt.Sprintf("%s %v, not %v", p.Key, a.Shape, p.Shape))
+			e.Misshapen = append(e.Misshapen, fmt.Sprintf("%s %v, not %v", p.Key, a.Shape, p.Shape))
 		}
 	}
 	for key := range s {
 		if !known[key] {
-			unknown = append(unknown, key)
+			e.Unknown = append(e.Unknown, key)
 		}
 	}
-	slices.Sort(unknown)
-	return keyErrors(missing, misshapen, unknown)
-}
-
-// keyErrors returns nil when all lists are empty.
-func keyErrors(missing, misshapen, unknown []string) error {
-	var lines []string
-	for _, list := range []struct {
-		what string
-		keys []string
-	}{{"missing", missing}, {"of another shape", misshapen}, {"unknown", unknown}} {
-		if len(list.keys) > 0 {
-			lines = append(lines, fmt.Sprintf("%d keys %s:\n  %s", len(list.keys), list.what, strings.Join(list.keys, "\n  ")))
-		}
-	}
-	if lines == nil {
+	if e.Missing == nil && e.Misshapen == nil && e.Unknown == nil {
 		return nil
 	}
-	return fmt.Errorf("weights do not fit the network:\n%s", strings.Join(lines, "\n"))
+	slices.Sort(e.Unknown)
+	return &e
 }
 
 // Init returns fresh parameters: He et al.'s normal distribution for convolutions (fan-in,

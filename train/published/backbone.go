@@ -51,7 +51,20 @@ func newBackbone(file Source, net *nn.Network) (*backbone, error) {
 	case kind != want:
 		return nil, fmt.Errorf("it is a %s, not a %s; name the trunk that it is, or another file", kind, want)
 	}
-	return b, nil
+	return b, b.checkWidth()
+}
+
+// checkWidth tells a MobileNetV2 of another width by its stem, so that not every key has to
+// be read to see it.
+func (b *backbone) checkWidth() error {
+	stem := b.shapes["features.0.0.weight"]
+	if b.net.Spec.Trunk != nn.MobileNetV2 || len(stem) != 4 {
+		return nil
+	}
+	if width, ok := stemWidths[stem[0]]; ok && width != b.net.Spec.Width {
+		return fmt.Errorf("the file has width %v; give --width %v", width, width)
+	}
+	return nil
 }
 
 func (b *backbone) load() (trunk nn.State, ignored []string, err error) {

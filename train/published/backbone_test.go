@@ -107,7 +107,7 @@ func TestBackboneRefusals(t *testing.T) {
 		want  []string
 	}{
 		"another trunk":            {torchvision(resNet(0, false, 3, 4, 6, 3)), 1, []string{"it is a resnet50, not a mobilenetv2"}},
-		"another width":            {mobile(), 0.5, []string{"of width 0.5", "features.0.0.weight has the shape [32 3 3 3], not [16 3 3 3]", "features.17.conv.2.weight has"}},
+		"another width":            {mobile(), 0.5, []string{"read backbone: the file has width 1; give --width 1"}},
 		"missing keys":             {mobile().without("features.17.conv.2.weight", "features.9.conv.0.1.running_var"), 1, []string{"in 2 keys:\n  features.17.conv.2.weight is missing\n  features.9.conv.0.1.running_var is missing"}},
 		"extra keys":               {mobile().with(map[string]int{"features.19": 8}), 1, []string{"features.19.bias is unknown", "features.19.weight is unknown"}},
 		"a segmentation net":       {mobileNet(19), 1, []string{"without --pretrained"}},

@@ -35,6 +35,9 @@ func recognise(shapes map[string][]int) (nn.Spec, error) {
 	return spec, spec.Validate()
 }
 
+// stemWidths are the widths of MobileNetV2 by the channels of its stem.
+var stemWidths = map[int]float64{16: 0.5, 24: 0.75, 32: 1}
+
 func recogniseTrunk(shapes map[string][]int, spec *nn.Spec) error {
 	mobileStem, resNetStem := shapes["layer0.0.0.weight"], shapes["layer0.0.weight"]
 	switch {
@@ -42,7 +45,7 @@ func recogniseTrunk(shapes map[string][]int, spec *nn.Spec) error {
 		spec.Trunk = nn.ShuffleNetV2
 	case len(mobileStem) == 4:
 		spec.Trunk = nn.MobileNetV2
-		width, ok := map[int]float64{16: 0.5, 24: 0.75, 32: 1}[mobileStem[0]]
+		width, ok := stemWidths[mobileStem[0]]
 		if !ok {
 			return fmt.Errorf("the stem of MobileNetV2, layer0.0.0.weight, has %d channels; widths of 0.5, 0.75 and 1 have 16, 24 and 32", mobileStem[0])
 		}
@@ -136,10 +139,23 @@ func contradictions(p nn.Placement, source string, allowed map[int][]nn.Norm) er
 	for place, norm := range p {
 		if norms, ok := allowed[place]; ok && !slices.Contains(norms, norm) {
 			errs = append(errs, fmt.Errorf("placement %s, by %s, has %s at place %d, counted from 0, but by the keys there is %s",
-				p, source, normNames[norm], place, describe(norms)))
+				p, source, norm, place, anyOf(norms)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// anyOf joins norms for messages, as in "none, IW or ISW".
+func anyOf(norms []nn.Norm) string {
+	text := norms[0].String()
+	for i, n := range norms[1:] {
+		if i == len(norms)-2 {
+			text += " or " + n.String()
+		} else {
+			text += ", " + n.String()
+		}
+	}
+	return text
 }
 
 // dropMissingPlaces clears what the published program was told about places that the trunk
@@ -230,23 +246,6 @@ func method(p nn.Placement, cmd command, hints Hints) (nn.Method, error) {
 		return "", fmt.Errorf("--method %s is given, but placement and training command are those of %s; leave the flag out", hints.Method, m)
 	}
 	return m, run.CheckMethod(m, p)
-}
-
-var normNames = map[nn.Norm]string{
-	nn.NoNorm: "no norm of its own", nn.InstanceWhitening: "an instance norm (IW)", nn.SelectiveWhitening: "an instance norm (ISW)",
-	nn.InstanceNorm: "an instance norm", nn.AffineInstanceNorm: "an instance norm with parameters (IBN)",
-	nn.SwitchableWhitening: "switchable whitening", nn.IterativeNorm: "IterNorm",
-}
-
-func describe(norms []nn.Norm) string {
-	if len(norms) == 1 {
-		return normNames[norms[0]]
-	}
-	text := "an instance norm without parameters"
-	if slices.Contains(norms, nn.NoNorm) {
-		text += ", or none"
-	}
-	return text
 }
 
 // backboneKind names the network whose ImageNet weights these are, "" if none is known.

@@ -26,12 +26,36 @@ type Checkpoint struct {
 	Masks map[string][]uint8
 }
 
-// check holds the checkpoint against the network. The errors list every key and mask.
+// check holds the checkpoint against the network.
 func (c Checkpoint) check(net *nn.Network) error {
-	if err := net.Check(c.Weights); err != nil {
-		return err
+	var misfit *nn.KeyError
+	if err := net.Check(c.Weights); errors.As(err, &misfit) {
+		const shown = 10
+		return fmt.Errorf("%s:\n%s", c.misfit(net.Spec), misfit.List(shown))
 	}
 	return errors.Join(c.checkFinite(), c.checkMasks(net))
+}
+
+// misfit says in a line that the weights are not those of the network, and whose they are if
+// another trunk or width explains them.
+func (c Checkpoint) misfit(spec nn.Spec) string {
+	named := trunkName(spec)
+	for _, other := range nn.Trunks() {
+		for _, width := range []float64{0.5, 0.75, 1} {
+			spec.Trunk, spec.Width = other, width
+			if net, err := nn.New(spec); err == nil && net.Check(c.Weights) == nil {
+				return fmt.Sprintf("%s names the trunk %s, but the weights are those of %s; one of them is of another run", ConfigFile, named, trunkName(spec))
+			}
+		}
+	}
+	return "the weights do not fit the network that " + ConfigFile + " names"
+}
+
+func trunkName(spec nn.Spec) string {
+	if spec.Trunk == nn.MobileNetV2 {
+		return fmt.Sprintf("%s of width %v", spec.Trunk, spec.Width)
+	}
+	return string(spec.Trunk)
 }
 
 func (c Checkpoint) checkFinite() error {

@@ -100,7 +100,7 @@ func TestRefusedCheckpoints(t *testing.T) {
 		}, []string{"2 weights are not finite", "dsn.1.running_var (value 0 is +Inf)\n  final2.0.bias (value 3 is NaN)"}},
 		"missing weights": {func(_ *Config, ck Checkpoint) { delete(ck.Weights, "final2.0.bias"); delete(ck.Weights, "dsn.0.bias") }, []string{"2 keys missing:\n  final2.0.bias\n  dsn.0.bias"}},
 		"unknown weights": {func(_ *Config, ck Checkpoint) { ck.Weights["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, []string{"1 keys unknown:\n  x"}},
-		"another trunk":   {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "keys unknown"}},
+		"another trunk":   {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "more\n", "keys unknown"}},
 		"no such network": {func(c *Config, _ Checkpoint) { c.Network.Trunk = "vgg" }, []string{"trunk \"vgg\" is unknown"}},
 		"too few names":   {func(c *Config, _ Checkpoint) { c.Labels = labels.IDDLite() }, []string{"set \"idd-lite\" has 7 classes, but the network tells 11 apart"}},
 		"foreign method":  {func(c *Config, _ Checkpoint) { c.Method = nn.IBN }, []string{"method ibn does not fit the placement 0,0,2,2,2,0,0; its own is 0,0,4,4,4,0,0"}},
@@ -239,7 +239,9 @@ func TestDamagedRuns(t *testing.T) {
 		"cut config":        {edit(ConfigFile, func(s string) string { return s[:len(s)/2] }), []string{"config.yaml:24:12: "}},
 		"cut weights":       {edit(LastFile, func(s string) string { return s[:len(s)/2] }), []string{"last.safetensors"}},
 		"no safetensors":    {edit(LastFile, func(string) string { return "<html>" }), []string{"last.safetensors"}},
-		"other weights":     {config("trunk: mobilenetv2\n  width: 0.5", "trunk: resnet50\n  width: 1"), []string{"keys missing", "keys unknown"}},
+		"other weights":     {config("trunk: mobilenetv2\n  width: 0.5", "trunk: resnet50\n  width: 1"), []string{
+			": config.yaml names the trunk resnet50, but the weights are those of mobilenetv2 of width 0.5; one of them is of another run:\n", "keys missing:\n", "more\n", "keys unknown:\n"}},
+		"other width":       {config("width: 0.5", "width: 1"), []string{"mobilenetv2 of width 1, but the weights are those of mobilenetv2 of width 0.5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "x")
