@@ -52,13 +52,22 @@ func (c *check) masks() error {
 			c.mask(name, c.ref.tensor(name), mask.Uint8())
 		}
 	}
-	for i, tap := range taps {
-		if i < len(c.ref.MaskOnes) {
-			ones := float64(c.selected[tap.Name].Ones())
-			c.number(fmt.Sprintf("mask_ones layer %d", i), float64(c.ref.MaskOnes[i]), ones, 0, nearTied)
+	for i, want := range c.ref.MaskOnes {
+		ones := math.NaN()
+		if i < len(taps) {
+			ones = float64(c.penalised(taps[i]).Ones())
 		}
+		c.number(fmt.Sprintf("mask_ones layer %d", i), float64(want), ones, 0, nearTied)
 	}
 	return nil
+}
+
+// penalised returns the covariances in the folder's loss: the selected ones (ISW), or all.
+func (c *check) penalised(tap nn.Tap) whiten.Mask {
+	if tap.Norm == nn.SelectiveWhitening {
+		return c.selected[tap.Name]
+	}
+	return whiten.AllPairs(tap.Channels)
 }
 
 // variances returns for each tap the mean variance of covariances over the two views of the

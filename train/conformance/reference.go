@@ -3,7 +3,6 @@
 package conformance
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -60,8 +59,13 @@ type Gradient struct {
 	At  map[int]float64 `json:"at"` // by flat index
 }
 
-// maxFile bounds what is read into memory.
-const maxFile = 1 << 30
+// maxFile bounds what is read into memory, maxPixels the batch and maxClusters the time that
+// k-means takes.
+const (
+	maxFile     = 1 << 30
+	maxPixels   = 1 << 22
+	maxClusters = 1 << 10
+)
 
 // Open reads the folder and checks that it is complete.
 func Open(dir string) (*Reference, error) {
@@ -77,12 +81,18 @@ func open(dir string) (*Reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reference{OutputStride: 16}
-	if err := json.NewDecoder(bytes.NewReader(manifest)).Decode(r); err != nil {
-		return nil, fmt.Errorf("manifest.json: %w", err)
-	}
-	if r.data, err = readFile(filepath.Join(dir, "tensors.f32")); err != nil {
+	tensors, err := readFile(filepath.Join(dir, "tensors.f32"))
+	if err != nil {
 		return nil, err
+	}
+	return parse(manifest, tensors)
+}
+
+// parse takes the contents of the two files.
+func parse(manifest, tensors []byte) (*Reference, error) {
+	r := &Reference{OutputStride: 16, data: tensors}
+	if err := json.Unmarshal(manifest, r); err != nil {
+		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
 	return r, r.check()
 }
@@ -93,11 +103,12 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than 1 GiB", path)
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is larger than 1 GiB", path)
 	}
-	return data, err
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // check reports everything in the manifest that cannot be worked with.
@@ -106,11 +117,14 @@ func (r *Reference) check() error {
 	if len(r.Placement) != len(nn.Placement{}) {
 		errs = append(errs, fmt.Errorf("manifest.json: wt_layer has %d numbers, not %d", len(r.Placement), len(nn.Placement{})))
 	}
-	if in := r.Input; in[0] < 1 || in[0] > 64 || in[1] != 3 || in[2] < 8 || in[3] < 8 || in[2] > 4096 || in[3] > 4096 {
-		errs = append(errs, fmt.Errorf("manifest.json: input %v is not a batch of up to 64 pictures with 3 channels and sides of 8 to 4096", in))
+	if in := r.Input; in[0] < 1 || in[0] > 64 || in[1] != 3 || in[2] < 8 || in[3] < 8 || in[2] > 4096 || in[3] > 4096 || in[0]*in[2]*in[3] > maxPixels {
+		errs = append(errs, fmt.Errorf("manifest.json: input %v is not a batch of up to 64 pictures with 3 channels, sides of 8 to 4096 and %d pixels in all", in, maxPixels))
 	}
-	if r.RelaxDenom < 0 {
-		errs = append(errs, fmt.Errorf("manifest.json: relax_denom is %v", r.RelaxDenom))
+	if r.RelaxDenom < 0 || r.Clusters < 0 || r.Clusters > maxClusters {
+		errs = append(errs, fmt.Errorf("manifest.json: relax_denom %v is negative, or clusters %d are not 0 to %d", r.RelaxDenom, r.Clusters, maxClusters))
+	}
+	if _, trained := r.Tensors[finalLogitsName]; len(r.Steps) == 0 && (trained || len(r.Gradients) > 0) {
+		errs = append(errs, errors.New("manifest.json: there are gradients or logits of training, but no steps"))
 	}
 	for name, t := range r.Tensors {
 		count := int64(1)

@@ -62,7 +62,7 @@ func (r *Report) Write(w io.Writer) error {
 
 // number compares two numbers relative to a scale, which is the reference itself if 0.
 func (r *Report) number(quantity string, reference, ours, scale, tolerance float64) {
-	if scale == 0 {
+	if scale = math.Abs(scale); scale == 0 {
 		scale = math.Abs(reference)
 	}
 	err := math.Abs(ours - reference)
@@ -115,7 +115,7 @@ func (r *Report) mask(quantity string, reference []float32, ours []uint8) {
 		if ours[i] != 0 {
 			set++
 		}
-		if (reference[i] != 0) != (ours[i] != 0) {
+		if reference[i] != float32(ours[i]) { // also if it is no flag at all
 			differ++
 		}
 	}

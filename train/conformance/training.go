@@ -94,9 +94,11 @@ func (c *check) gradients(s *torch.Scope) {
 		c.number(name+" l2", want.L2, math.Sqrt(squares), 0, gradientTolerance)
 		c.number(name+" sum", want.Sum, sum, want.L2, gradientTolerance)
 		for _, i := range slices.Sorted(maps.Keys(want.At)) {
+			ours := math.NaN()
 			if i >= 0 && i < len(values) {
-				c.number(fmt.Sprintf("%s [%d]", name, i), want.At[i], float64(values[i]), want.L2, gradientTolerance)
+				ours = float64(values[i])
 			}
+			c.number(fmt.Sprintf("%s [%d]", name, i), want.At[i], ours, want.L2, gradientTolerance)
 		}
 	}
 }
@@ -108,10 +110,13 @@ func boolToInt(b bool) int {
 	return 0
 }
 
+// finalLogitsName is the tensor of the logits after the training steps.
+const finalLogitsName = "eval_logits_image0_after_steps"
+
 // finalLogits compares every fourth row and column of the first picture's logits after the
 // training steps.
 func (c *check) finalLogits() {
-	want := c.ref.tensor("eval_logits_image0_after_steps")
+	want := c.ref.tensor(finalLogitsName)
 	if want == nil {
 		return
 	}
@@ -129,6 +134,6 @@ func (c *check) finalLogits() {
 				}
 			}
 		}
-		c.values("eval_logits_image0_after_steps", want, got, valueTolerance)
+		c.values(finalLogitsName, want, got, valueTolerance)
 	})
 }
