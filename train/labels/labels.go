@@ -67,9 +67,10 @@ func Cityscapes() Set {
 	}}
 }
 
-// CamVid returns the 11 classes of the SegNet split of CamVid, which package scene draws.
+// CamVid returns the 11 classes of the SegNet split of CamVid, which package scene draws. The
+// label images of that split mark void pixels with 11, and nothing with 255.
 func CamVid() Set {
-	s := Set{Name: "camvid", Ignore: 255}
+	s := Set{Name: "camvid", Ignore: 11}
 	palette := scene.ClassPalette()
 	for i, name := range scene.ClassNames() {
 		s.Classes = append(s.Classes, trt.Class{Name: name, Color: palette[i]})

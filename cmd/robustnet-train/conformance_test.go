@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+)
+
+// asProgram is the variable that makes the test binary behave as the program itself, which
+// starts itself anew for the reference BLAS.
+const asProgram = "TRAIN_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main() // which exits
+	}
+	os.Exit(m.Run())
+}
+
+// asProcess runs a command line in a process of its own.
+func asProcess(t *testing.T, environment []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(append(os.Environ(), asProgram+"=1"), environment...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// torchLibrary names libtorch for a process, or skips.
+func torchLibrary(t *testing.T) []string {
+	t.Helper()
+	path, err := filepath.Abs(cmp.Or(os.Getenv("ROBUSTNET_TORCH_LIBRARY"), "../../build/lib/librobustnet-torch.so"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
+	}
+	return []string{"ROBUSTNET_TORCH_LIBRARY=" + path}
+}
+
+// references returns the folders of numbers from the published implementation, or skips.
+func references(t *testing.T) []string {
+	t.Helper()
+	manifests, err := filepath.Glob("../../../shared/reference/*/manifest.json")
+	if err != nil || len(manifests) == 0 {
+		t.Skipf("no reference folders in ../shared/reference: %v", err)
+	}
+	var dirs []string
+	for _, m := range manifests {
+		dirs = append(dirs, filepath.Dir(m))
+	}
+	return dirs
+}
+
+func TestConformance(t *testing.T) {
+	dirs, environment := references(t), torchLibrary(t)
+	if testing.Short() {
+		dirs = dirs[:1]
+	}
+	code, stdout, stderr := asProcess(t, environment, append([]string{"conformance", "--failures"}, dirs...)...)
+	if code != cli.OK || stderr != "" {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	last := fmt.Sprintf(" quantities in %d folders agree with the reference\n", len(dirs))
+	if !strings.HasSuffix(stdout, last) || strings.Contains(stdout, "FAIL") {
+		t.Errorf("got\n%s\nwant … %s", stdout, last)
+	}
+}
+
+// TestConformanceFails changes one number of a reference.
+func TestConformanceFails(t *testing.T) {
+	dirs, environment := references(t), torchLibrary(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(dirs[0])); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "manifest.json")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	manifest["eval_logits_sum"] = manifest["eval_logits_sum"].(float64) * (1 + 2e-4)
+	if content, err = json.Marshal(manifest); err != nil {
+		t.Fatal(err)
+	}
+	// The folder of a temporary copy may be read only, its file too.
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := asProcess(t, environment, "conformance", "--failures", dir)
+	failed := regexp.MustCompile(`(?m)^ *-?\S+ +-?\S+ +2\.0e-04 +FAIL +eval_logits_sum\n\z`)
+	counts := regexp.MustCompile(`\Arobustnet-train: 1 of \d+ quantities in 1 folders differ from the reference\n\z`)
+	if code != cli.Failure || !failed.MatchString(stdout) || !counts.MatchString(stderr) || strings.Count(stdout, "FAIL") != 1 {
+		t.Errorf("exit code %d, stdout\n%s\nstderr %s", code, stdout, stderr)
+	}
+}
+
+// TestConformanceCommandLines has no library to load: the faults are found before.
+func TestConformanceCommandLines(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no folder":    {nil, cli.Usage, "conformance: requires at least 1 arg(s)"},
+		"wrong folder": {[]string{dir}, cli.Failure, "read reference folder " + dir + ": open " + dir + "/manifest.json: no such file"},
+		"blas":         {[]string{"--blas", "mkl", dir}, cli.Usage, "--blas \"mkl\": choose reference or system\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := asProcess(t, []string{"ROBUSTNET_TORCH_LIBRARY=/nowhere.so"}, append([]string{"conformance"}, c.args...)...)
+			if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "libtorch") {
+				t.Errorf("exit code %d, stdout %q, stderr %q; want %d, %q", code, stdout, stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+// TestConformanceWithoutLibrary says what to install.
+func TestConformanceWithoutLibrary(t *testing.T) {
+	dirs := references(t)
+	code, _, stderr := asProcess(t, []string{"ROBUSTNET_TORCH_LIBRARY=/nowhere.so"}, "conformance", dirs[0])
+	if code != cli.Failure || !strings.Contains(stderr, "libtorch cannot be loaded: stat /nowhere.so") || !strings.Contains(stderr, "make setup") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
