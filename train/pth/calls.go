@@ -13,6 +13,13 @@ func (m *machine) stackGlobal() {
 	if !named || !placed {
 		m.fail("a class has no name")
 	}
+	m.pushClass(module, name)
+}
+
+func (m *machine) pushClass(module, name string) {
+	if len(module)+len(name) > maxClassBytes {
+		m.fail("a class has a name of more than %d bytes", maxClassBytes)
+	}
 	m.push(&global{module, name})
 }
 
@@ -184,17 +191,16 @@ func (m *machine) persistent() {
 		m.fail("a storage's description is of the wrong kind")
 		return
 	}
-	className := shorten(class.name)
 	s := m.storages[key]
 	if s == nil {
 		// Parts of the pickle would keep all of it in memory as long as the file is open.
-		s = &storage{key: strings.Clone(key), class: className, elements: elements}
+		s = &storage{key: strings.Clone(key), class: strings.Clone(class.name), elements: elements}
 		if class.module == "torch" || class.module == "torch.cuda" {
 			s.dtype = dtypes[strings.TrimSuffix(class.name, "Storage")]
 		}
 		m.storages[s.key] = s
 	}
-	if s.class != className || s.elements != elements {
+	if s.class != class.name || s.elements != elements {
 		m.fail("storage %q has two types or sizes", key)
 	}
 	m.push(s)

@@ -99,22 +99,6 @@ func TestMetaBesideStateDict(t *testing.T) {
 	}
 }
 
-func TestInt64(t *testing.T) {
-	f := openTestdata(t, "kinds.pth")
-	if got, err := f.Int64("scalar"); got != 42 || err != nil {
-		t.Errorf("scalar: %d, %v, want 42", got, err)
-	}
-	for name, want := range map[string]string{
-		"long":         "2 elements",
-		"scalar_float": "float32",
-		"missing":      "no tensor",
-	} {
-		if _, err := f.Int64(name); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, want one with %q", name, err, want)
-		}
-	}
-}
-
 func TestRefusesWithReason(t *testing.T) {
 	files := map[string]string{
 		"testdata/torchscript.pt": "TorchScript",

@@ -23,7 +23,7 @@ func (f *File) unpickleLegacy() (any, error) {
 	if _, err := io.Copy(&text, io.NewSectionReader(f.source, 0, min(f.size, maxPickleBytes))); err != nil {
 		return nil, err
 	}
-	m := newMachine(text.String())
+	m := newMachine(text.String(), f.size)
 	var parts [5]any // as listed above
 	for i := range parts {
 		var err error

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,40 +131,48 @@ func writeLarge(t *testing.T, path string, pickle []byte, storages, bytesEach in
 	}
 }
 
-func TestPeakMemoryOfHostileFiles(t *testing.T) {
-	// fill repeats a piece of some opcodes to just below their maximum.
-	fill := func(opcodes int, piece func(i int) string) string {
+// costlyPickles repeat what costs most memory to so many opcodes.
+func costlyPickles(opcodes int) map[string]string {
+	fill := func(each int, piece func(i int) string) string {
 		a := new(assemble).op("\x80\x02")
-		for i := range (maxOpcodes - 100) / opcodes {
+		for i := range (opcodes - 100) / each {
 			a.op(piece(i))
 		}
 		return a.op(".").String()
 	}
 	constant := func(piece string) func(int) string { return func(int) string { return piece } }
 	remembered := func(i int) string { return "]r" + string([]byte{byte(i), byte(i >> 8), byte(i >> 16), 0}) }
-	text := new(assemble).op("\x80\x02").text(strings.Repeat("x", maxPickleBytes-4<<20)).op("0").String()
+	text := new(assemble).op("\x80\x02").text(strings.Repeat("x", 48*opcodes)).op("0").String()
 	empty := new(assemble).op("\x80\x02}").tensor("FloatStorage", "0", 0, 0,
 		[]int64{0, 1, 1, 1, 1, 1, 1, 1}, make([]int64, 8)).op("q\x000").String()
-	pickles := map[string]struct{ pickle, want string }{
-		"marks":         {fill(1, constant("(")), "stack is empty"},
-		"lists":         {fill(1, constant("]")), "no dict"},
-		"tuples":        {fill(2, constant("]\x85")), "no dict"},
-		"dicts":         {fill(4, constant("}NNs")), "no tensors"},
-		"calls":         {fill(4, constant("ca\nb\n]\x85R")), "class \"a.b\""},
-		"memo":          {fill(2, remembered), "no dict"},
-		"memo and text": {text + fill(2, remembered), "no dict"},
-		"storages": {fill(8, func(i int) string {
+	return map[string]string{
+		"marks":         fill(1, constant("(")),
+		"lists":         fill(1, constant("]")),
+		"classes":       fill(1, constant("c\n\n")),
+		"integers":      fill(1, constant("J\xff\xff\xff\x00")),
+		"tuples":        fill(2, constant("]\x85")),
+		"dicts":         fill(4, constant("}NNs")),
+		"calls":         fill(4, constant("ca\nb\n]\x85R")),
+		"memo":          fill(2, remembered),
+		"memo and text": text + fill(2, remembered),
+		"storages": fill(8, func(i int) string {
 			return new(assemble).storage("FloatStorage", fmt.Sprint(i), 1).String()
-		}), "no dict"},
-		"empty tensors": {empty + fill(3, func(i int) string { return new(assemble).text(fmt.Sprint(i)).op("h\x00s").String() })[2:], "<nil>"},
+		}),
+		"references": new(assemble).op("\x80\x02(").text("storage").op("c\n"+strings.Repeat("\xff", maxClassBytes)+"\n").
+			text("0").text("cpu").int(1).op("tq\x00").String() + fill(2, constant("h\x00Q")),
+		"entries":       "\x80\x02}" + fill(3, func(i int) string { return new(assemble).text(fmt.Sprint(i)).op("Ns").String() })[2:],
+		"empty tensors": empty + fill(3, func(i int) string { return new(assemble).text(fmt.Sprint(i)).op("h\x00s").String() })[2:],
 	}
-	for name, c := range pickles {
+}
+
+func TestPeakMemoryOfHostileFiles(t *testing.T) {
+	for name, pickle := range costlyPickles(maxOpcodes) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "hostile.pth")
-			if err := os.WriteFile(path, checkpoint(t, c.pickle, 16), 0o600); err != nil {
+			if err := os.WriteFile(path, checkpoint(t, pickle, 24<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got, limit := peakBytes(t, path, c.want), int64(maxOpenBytes+programBytes); got > limit {
+			if got, limit := peakBytes(t, path, ""), int64(maxOpenBytes+programBytes); got > limit {
 				t.Errorf("peak %d bytes, want at most %d", got, limit)
 			}
 		})
@@ -172,3 +181,31 @@ func TestPeakMemoryOfHostileFiles(t *testing.T) {
 
 // maxOpenBytes is what the package promises for Open.
 const maxOpenBytes = 64 << 20
+
+// TestHostileFilesAllocateTwiceTheirSize counts what Open allocates, garbage included: files
+// with as many opcodes as their size allows, and some more.
+func TestHostileFilesAllocateTwiceTheirSize(t *testing.T) {
+	files := map[string][]byte{}
+	for _, c := range []struct{ opcodes, padding int }{{4200, 16}, {4200, 20 << 10}, {30000, 16}, {30000, 2 << 20}} {
+		for name, pickle := range costlyPickles(c.opcodes) {
+			files[fmt.Sprintf("%s: %d opcodes, %d bytes of data", name, c.opcodes, c.padding)] = checkpoint(t, pickle, c.padding)
+		}
+	}
+	for _, entries := range []int{400, 5000} {
+		crowd := map[string][]byte{}
+		for i := range entries {
+			crowd[fmt.Sprint(i)] = nil
+		}
+		files[fmt.Sprintf("directory of %d", entries)] = zipOf(t, crowd)
+	}
+	for name, content := range files {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := readBytes(content)
+		runtime.ReadMemStats(&after)
+		got, limit := after.TotalAlloc-before.TotalAlloc, uint64(2*len(content)+1<<20)
+		if got > limit {
+			t.Errorf("%s: %d bytes allocated, want at most %d (%v)", name, got, limit, err)
+		}
+	}
+}

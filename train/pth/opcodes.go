@@ -67,7 +67,7 @@ var opcodes = [256]func(*machine){
 
 	'c': func(m *machine) {
 		module, name := m.line(), m.line()
-		m.push(&global{module, name})
+		m.pushClass(module, name)
 	},
 	0x93: (*machine).stackGlobal,
 	'R':  func(m *machine) { m.reduce() },

@@ -2,6 +2,7 @@ package pth
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -13,9 +14,12 @@ import (
 const (
 	// maxPickleBytes bounds the pickle, which is held in memory during Open.
 	maxPickleBytes = 16 << 20
-	// maxOpcodes bounds the objects built from it: one opcode of one byte costs
-	// up to about 100 bytes of memory, so this is about 26 MiB of live objects.
-	maxOpcodes = 1 << 18
+	// maxOpcodes bounds the objects built from it, of at most opcodeBytes each,
+	// garbage of growing slices and maps included.
+	maxOpcodes  = 1 << 18
+	opcodeBytes = 128
+	// maxClassBytes bounds what it costs to compare a class's name.
+	maxClassBytes = 256
 )
 
 // damaged ends the messages about bytes that torch.save does not write.
@@ -60,7 +64,7 @@ func (d *dict) get(key string) any {
 type machine struct {
 	data  string
 	pos   int
-	steps int // of maxOpcodes, over all pickles
+	steps int // opcodes left, for all pickles together
 
 	stack []any
 	marks []int // heights of the stack
@@ -73,8 +77,12 @@ type machine struct {
 	err     error
 }
 
-func newMachine(data string) *machine {
-	return &machine{data: data, storages: map[string]*storage{}}
+// newMachine's pickles may cost one and a half times the file, their own length
+// included, and 512 KiB. A tensor takes 30 opcodes: a network whose tensors have
+// 3 KB on average is far below.
+func newMachine(data string, fileBytes int64) *machine {
+	steps := 4096 + (fileBytes*3/2-int64(len(data)))/opcodeBytes
+	return &machine{data: data, steps: int(min(steps, maxOpcodes)), storages: map[string]*storage{}}
 }
 
 // load runs the next pickle and returns its object.
@@ -105,9 +113,9 @@ func (m *machine) fail(format string, args ...any) {
 }
 
 func (m *machine) charge(steps int) {
-	if m.steps += steps; m.steps > maxOpcodes && m.err == nil {
-		m.err = fmt.Errorf("the pickle has more than %d opcodes: no network is that large; "+
-			"save the state_dict alone with torch.save", maxOpcodes)
+	if m.steps -= steps; m.steps < 0 && m.err == nil {
+		m.err = errors.New("the pickle has more opcodes than any network with so many bytes of weights; " +
+			"save the state_dict alone with torch.save")
 	}
 }
 

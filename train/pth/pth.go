@@ -11,10 +11,11 @@
 // gopickle for example prints the whole argument list into its error when a call
 // is refused, so that one long string, referred to many times, fills any memory.
 //
-// Memory: Open takes at most 64 MiB, whatever the file says. The bytes of tensors
-// are read only when asked for, one tensor at a time, and converted on the way.
-// Together the tensors are never larger than the file, and no result is larger
-// than twice the file.
+// Memory: Open allocates at most twice the file's size and 1 MiB, garbage
+// included, and never holds more than 64 MiB, whatever the file says. The bytes of
+// tensors are read only when asked for, one tensor at a time, and converted on the
+// way. Together the tensors are never larger than the file, and no result is
+// larger than twice the file.
 package pth
 
 import (
@@ -38,8 +39,8 @@ type File struct {
 	named   map[string]*tensor
 	meta    map[string]any
 
-	textBytes   int // of names and meta
-	entries     int // of the state dict, nested ones included
+	textBytes   int64 // of names and meta
+	entries     int64 // of the state dict, nested ones included
 	tensorBytes int64
 }
 
@@ -202,11 +203,18 @@ const (
 	maxTextBytes     = 4 << 20
 	maxMetaTextBytes = 64 << 10
 	maxDepth         = 16 // of dicts in the state dict
+	// maxEntries bounds the state dict: dicts that contain another one twice
+	// would grow as powers of two.
+	maxEntries = 1 << 15
 )
 
+// scaled is a bound that grows with the file: least and a share of its size, up to most.
+func scaled(fileBytes, least, share, most int64) int64 { return min(least+fileBytes/share, most) }
+
 func (f *File) keepText(text string) (string, error) {
-	if f.textBytes += len(text); f.textBytes > maxTextBytes {
-		return "", fmt.Errorf("its names have more than %d MiB together: %s", maxTextBytes>>20, damaged)
+	f.textBytes += int64(len(text))
+	if limit := scaled(f.size, maxMetaTextBytes, 8, maxTextBytes); f.textBytes > limit {
+		return "", fmt.Errorf("its names have more than %d KiB together: %s", limit>>10, damaged)
 	}
 	return strings.Clone(text), nil // the pickle itself can be dropped
 }
@@ -247,9 +255,9 @@ func (f *File) collectTensors(d *dict, prefix string, depth int) error {
 		return fmt.Errorf("its dicts are nested more than %d deep: %s", maxDepth, damaged)
 	}
 	for _, e := range d.entries {
-		// Dicts that contain another one twice would grow as powers of two.
-		if f.entries++; f.entries > maxOpcodes {
-			return fmt.Errorf("its state dict has more than %d entries: %s", maxOpcodes, damaged)
+		f.entries++
+		if limit := scaled(f.size, 512, 2048, maxEntries); f.entries > limit {
+			return fmt.Errorf("its state dict has more than %d entries, too many for its size: %s", limit, damaged)
 		}
 		key, ok := e.key.(string)
 		if !ok {

@@ -13,7 +13,7 @@ import (
 // storage is a one-dimensional array in the file that tensors are views of.
 type storage struct {
 	key      string
-	class    string // of torch, quoted, e.g. "FloatStorage"
+	class    string // of torch, e.g. FloatStorage
 	dtype    *dtype // nil: unknown to this package
 	elements int64
 
@@ -24,37 +24,32 @@ type storage struct {
 
 // dtype is how one element is stored, little-endian.
 type dtype struct {
-	name    string
-	size    int
-	float   func(raw []byte) float32 // nil: not a real number
-	integer func(raw []byte) int64   // nil: not an integer
-}
-
-func integerType(name string, size int, integer func([]byte) int64) *dtype {
-	return &dtype{name, size, func(raw []byte) float32 { return float32(integer(raw)) }, integer}
+	name  string
+	size  int
+	float func(raw []byte) float32 // nil: not a real number
 }
 
 // dtypes by the name of torch's storage class.
 var dtypes = map[string]*dtype{
 	"Float": {"float32", 4, func(raw []byte) float32 {
 		return math.Float32frombits(binary.LittleEndian.Uint32(raw))
-	}, nil},
+	}},
 	"Double": {"float64", 8, func(raw []byte) float32 {
 		return float32(math.Float64frombits(binary.LittleEndian.Uint64(raw)))
-	}, nil},
-	"Half": {"float16", 2, func(raw []byte) float32 { return halfToFloat(binary.LittleEndian.Uint16(raw)) }, nil},
+	}},
+	"Half": {"float16", 2, func(raw []byte) float32 { return halfToFloat(binary.LittleEndian.Uint16(raw)) }},
 	"BFloat16": {"bfloat16", 2, func(raw []byte) float32 {
 		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw)) << 16)
-	}, nil},
-	"Long":  integerType("int64", 8, func(raw []byte) int64 { return int64(binary.LittleEndian.Uint64(raw)) }),
-	"Int":   integerType("int32", 4, func(raw []byte) int64 { return int64(int32(binary.LittleEndian.Uint32(raw))) }),
-	"Short": integerType("int16", 2, func(raw []byte) int64 { return int64(int16(binary.LittleEndian.Uint16(raw))) }),
-	"Char":  integerType("int8", 1, func(raw []byte) int64 { return int64(int8(raw[0])) }),
-	"Byte":  integerType("uint8", 1, func(raw []byte) int64 { return int64(raw[0]) }),
-	"Bool":  integerType("bool", 1, func(raw []byte) int64 { return int64(min(raw[0], 1)) }),
+	}},
+	"Long":  {"int64", 8, func(raw []byte) float32 { return float32(int64(binary.LittleEndian.Uint64(raw))) }},
+	"Int":   {"int32", 4, func(raw []byte) float32 { return float32(int32(binary.LittleEndian.Uint32(raw))) }},
+	"Short": {"int16", 2, func(raw []byte) float32 { return float32(int16(binary.LittleEndian.Uint16(raw))) }},
+	"Char":  {"int8", 1, func(raw []byte) float32 { return float32(int8(raw[0])) }},
+	"Byte":  {"uint8", 1, func(raw []byte) float32 { return float32(raw[0]) }},
+	"Bool":  {"bool", 1, func(raw []byte) float32 { return float32(min(raw[0], 1)) }},
 
-	"ComplexFloat":  {"complex64", 8, nil, nil},
-	"ComplexDouble": {"complex128", 16, nil, nil},
+	"ComplexFloat":  {"complex64", 8, nil},
+	"ComplexDouble": {"complex128", 16, nil},
 }
 
 // halfToFloat converts IEEE 754 binary16, exactly.
@@ -90,7 +85,7 @@ const maxDims = 8
 func (t *tensor) resolve(fileBytes int64) error {
 	s := t.storage
 	if s.dtype == nil {
-		return fmt.Errorf("elements of type %s are not supported; convert it to float32 with PyTorch", s.class)
+		return fmt.Errorf("elements of type %s are not supported; convert it to float32 with PyTorch", shorten(s.class))
 	}
 	if len(t.size) != len(t.stride) || len(t.size) > maxDims {
 		return fmt.Errorf("it has %d sizes and %d strides, want as many, at most %d: %s",
@@ -166,26 +161,6 @@ func (f *File) Float32s(name string) ([]float32, error) {
 		return nil, fmt.Errorf("read tensor %s of checkpoint %s: %w", shorten(name), f.path, err)
 	}
 	return values, nil
-}
-
-// Int64 returns the only element of an integer or bool tensor, such as the
-// num_batches_tracked of a batch norm.
-func (f *File) Int64(name string) (int64, error) {
-	t, err := f.lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	convert := t.storage.dtype.integer
-	if convert == nil || t.numel != 1 {
-		return 0, fmt.Errorf("tensor %s of checkpoint %s is %s with %d elements, not one integer",
-			shorten(name), f.path, t.storage.dtype.name, t.numel)
-	}
-	var value int64
-	err = f.walk(t, func(_ int64, raw []byte) { value = convert(raw) })
-	if err != nil {
-		return 0, fmt.Errorf("read tensor %s of checkpoint %s: %w", shorten(name), f.path, err)
-	}
-	return value, nil
 }
 
 // walk visits every element with its row-major index, in the file's order.

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// maxDirectoryBytes bounds the zip's directory, which costs about five times its
-// size in memory: 10,000 tensors.
+// maxDirectoryBytes bounds the zip's directory, which costs about seven times its
+// size in memory: 10,000 tensors, and as scaled 300 in a file of 1 MB.
 const maxDirectoryBytes = 1 << 20
 
 // archive is the zip container: NAME/data.pkl, the pickle, and one entry
@@ -32,7 +32,7 @@ func (f *File) unpickleZip() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := newMachine(text)
+	m := newMachine(text, f.size)
 	root, err := m.load()
 	if err != nil {
 		return nil, err
@@ -44,8 +44,7 @@ func (f *File) unpickleZip() (any, error) {
 }
 
 func openArchive(source io.ReaderAt, size int64) (*archive, error) {
-	// The search for the directory itself reads the last 65 KiB at most.
-	limited := &limitedReaderAt{source, maxDirectoryBytes + 128<<10}
+	limited := &limitedReaderAt{source, size, scaled(size, 24<<10, 64, maxDirectoryBytes)}
 	r, err := zip.NewReader(limited, size)
 	if err != nil {
 		return nil, fmt.Errorf("its list of contents, at the end, cannot be read (%w): "+
@@ -152,15 +151,19 @@ func (a *archive) locate(s *storage) (int64, error) {
 	return start, nil
 }
 
-// limitedReaderAt fails after a number of bytes.
+// limitedReaderAt fails after a number of bytes. The end of the file does not count:
+// the directory's place is looked for there.
 type limitedReaderAt struct {
-	source io.ReaderAt
-	left   int64
+	source     io.ReaderAt
+	size, left int64
 }
 
 func (l *limitedReaderAt) ReadAt(p []byte, offset int64) (int, error) {
-	if l.left -= int64(len(p)); l.left < 0 {
-		return 0, fmt.Errorf("it is longer than the %d KiB of any network", maxDirectoryBytes>>10)
+	if offset+int64(len(p)) < l.size {
+		l.left -= int64(len(p))
+	}
+	if l.left < 0 {
+		return 0, errors.New("it is longer than that of any network with so many bytes of weights")
 	}
 	return l.source.ReadAt(p, offset)
 }
