@@ -107,7 +107,7 @@ func (c Checkpoint) write(path string) error {
 		side := int(math.Sqrt(float64(len(mask))))
 		tensors = append(tensors, safetensors.New(maskPrefix+tap, []int{side, side}, mask))
 	}
-	return safetensors.Write(path, tensors, nil)
+	return safetensors.Write(path, tensors)
 }
 
 // readCheckpoint reads what write wrote. Whether it fits a network is not checked.

@@ -14,12 +14,11 @@ import (
 
 // File is an open file of arrays. Any number of goroutines may Read from it.
 type File struct {
-	path     string
-	closer   io.Closer
-	source   io.ReaderAt
-	infos    []Info // in the file's order
-	places   map[string]place
-	metadata map[string]string
+	path   string
+	closer io.Closer
+	source io.ReaderAt
+	infos  []Info // in the file's order
+	places map[string]place
 }
 
 // place is where an array's bytes are, counted from the file's beginning.
@@ -29,7 +28,8 @@ type place struct {
 }
 
 // Open reads the header and checks that the arrays fill the rest of the file
-// without gap or overlap. The arrays themselves are read by Read.
+// without gap or overlap. The arrays themselves are read by Read. Text that other
+// programs put beside the arrays is passed over.
 func Open(path string) (*File, error) {
 	source, err := os.Open(path)
 	if err != nil {
@@ -54,9 +54,6 @@ func (f *File) Close() error { return f.closer.Close() }
 
 // Tensors lists the arrays in the file's order. The caller must not change it.
 func (f *File) Tensors() []Info { return f.infos }
-
-// Metadata is the text beside the arrays, possibly nil. The caller must not change it.
-func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Read returns an array in row-major order. T must be the array's type in the file.
 func Read[T Element](f *File, name string) ([]T, error) {
@@ -96,7 +93,7 @@ func (f *File) readHeader(size int64) error {
 	if n, err := f.source.ReadAt(text, 8); n < len(text) {
 		return err
 	}
-	headers, err := f.parse(text)
+	headers, err := parse(text)
 	if err != nil {
 		return fmt.Errorf("its header: %w", err)
 	}
@@ -105,21 +102,22 @@ func (f *File) readHeader(size int64) error {
 
 // parse decodes key by key, since encoding/json would let a second array of the
 // same name replace the first.
-func (f *File) parse(text []byte) (map[string]header, error) {
+func parse(text []byte) (map[string]header, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {
 		return nil, fmt.Errorf("it is not a JSON object (%v)", err)
 	}
 	headers := map[string]header{}
+	var metadata map[string]string
 	for d.More() {
 		token, err := d.Token()
 		if err != nil {
 			return nil, err
 		}
 		name, _ := token.(string) // a key always is
-		if name == metadataKey && f.metadata == nil {
-			if err := d.Decode(&f.metadata); err != nil {
+		if name == metadataKey && metadata == nil {
+			if err := d.Decode(&metadata); err != nil {
 				return nil, fmt.Errorf("%s: %w", metadataKey, err)
 			}
 			continue

@@ -15,12 +15,11 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 )
 
-// Write replaces the file at path by one with these arrays and this metadata
-// (which may be nil). The old file stays as it was until the new one is complete
-// on the disk. The same arrays and metadata always give the same bytes: arrays are
-// ordered by dtype, then by name, as the reference implementation does.
-func Write(path string, tensors []Tensor, metadata map[string]string) error {
-	head, ordered, err := makeHeader(tensors, metadata)
+// Write replaces the file at path by one with these arrays. The old file stays as it
+// was until the new one is complete on the disk. The same arrays always give the same
+// bytes: they are ordered by dtype, then by name, as the reference implementation does.
+func Write(path string, tensors []Tensor) error {
+	head, ordered, err := makeHeader(tensors)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -28,7 +27,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 }
 
 // makeHeader returns the file's beginning up to the data, and the data's order.
-func makeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor, error) {
+func makeHeader(tensors []Tensor) ([]byte, []Tensor, error) {
 	ordered := slices.SortedFunc(slices.Values(tensors), func(a, b Tensor) int {
 		return cmp.Or(cmp.Compare(rank(a.DType), rank(b.DType)), cmp.Compare(a.Name, b.Name))
 	})
@@ -46,11 +45,6 @@ func makeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor,
 		}
 		comma = ','
 		return nil
-	}
-	if len(metadata) > 0 {
-		if err := add(metadataKey, metadata); err != nil {
-			return nil, nil, err
-		}
 	}
 	names, begin := map[string]bool{metadataKey: true}, int64(0)
 	for _, t := range ordered {
@@ -71,7 +65,7 @@ func makeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor,
 		}
 		begin += size
 	}
-	if len(ordered) == 0 && len(metadata) == 0 {
+	if len(ordered) == 0 {
 		text.WriteByte('{')
 	}
 	text.WriteByte('}')
@@ -80,7 +74,7 @@ func makeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor,
 	}
 	length := text.Len() - 8
 	if length > maxHeaderBytes {
-		return nil, nil, fmt.Errorf("names and metadata take %d bytes, more than %d", length, maxHeaderBytes)
+		return nil, nil, fmt.Errorf("names and shapes take %d bytes, more than %d", length, maxHeaderBytes)
 	}
 	binary.LittleEndian.PutUint64(text.Bytes(), uint64(length))
 	return text.Bytes(), ordered, nil
