@@ -43,6 +43,7 @@ func TestParameterCounts(t *testing.T) {
 		{ResNet50, Base, 45081542, 40351667},
 		{ResNet50, ISW, 45081414, 40351539},
 		{ResNet50, IBN, 45083078, 40353203},
+		{ResNet101, Base, 64197446, 59467571}, // by the same formulas as ResNet-50, with 23 blocks and the deep stem
 		{ShuffleNetV2, Base, 12637738, 10488343},
 	} {
 		t.Run(fmt.Sprint(test.trunk, " ", test.method), func(t *testing.T) {
