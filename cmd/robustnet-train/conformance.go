@@ -18,11 +18,16 @@ a line: the reference, ours, the relative error, ok or FAIL.
 
 The numbers were computed on a CPU with two threads and the reference BLAS, and the later
 training steps enlarge differences in rounding more than a thousand times. So the comparison
-uses the same: two threads, and Debian's package libblas3 where it is installed.`
+uses the same: two threads, and Debian's package libblas3 where it is installed. With
+--device cuda it runs on a GPU, where rounding differs and the later steps may fail.`
+
+type conformanceOptions struct {
+	failures     bool
+	blas, device string
+}
 
 func newConformance() *cobra.Command {
-	var failures bool
-	var blas string
+	var o conformanceOptions
 	cmd := &cobra.Command{
 		Use:     "conformance DIR...",
 		Short:   "Compare with numbers of the published implementation",
@@ -30,18 +35,23 @@ func newConformance() *cobra.Command {
 		Example: "  robustnet-train conformance reference/mobilenetv2_isw reference/resnet50_isw",
 		Args:    cli.Positional(cobra.MinimumNArgs(1)),
 	}
-	cmd.Flags().BoolVar(&failures, "failures", false, "print only the lines that fail")
-	cmd.Flags().StringVar(&blas, "blas", "reference", "matrix products by the reference BLAS, or the system's choice: reference, system")
+	cmd.Flags().BoolVar(&o.failures, "failures", false, "print only the lines that fail")
+	cmd.Flags().StringVar(&o.blas, "blas", "reference", "matrix products by the reference BLAS, or the system's choice: reference, system")
+	cmd.Flags().StringVar(&o.device, "device", "cpu", "where to compute: cpu, cuda (the first GPU) or cuda:N")
 	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
-		if blas != "reference" && blas != "system" {
-			return cli.Usagef("--blas %q: choose reference or system", blas)
-		}
-		return runConformance(dirs, failures, blas == "reference", cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return o.run(dirs, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-func runConformance(dirs []string, failures, referenceBLAS bool, out, log io.Writer) error {
+func (o *conformanceOptions) run(dirs []string, out, log io.Writer) error {
+	if o.blas != "reference" && o.blas != "system" {
+		return cli.Usagef("--blas %q: choose reference or system", o.blas)
+	}
+	device, err := torch.ParseDevice(o.device)
+	if err != nil {
+		return cli.Usagef("--device: %w", err)
+	}
 	// All folders are read first, so that a wrong path is reported at once.
 	references := make([]*conformance.Reference, len(dirs))
 	for i, dir := range dirs {
@@ -50,7 +60,7 @@ func runConformance(dirs []string, failures, referenceBLAS bool, out, log io.Wri
 			return err
 		}
 	}
-	if referenceBLAS {
+	if o.blas == "reference" {
 		if err := withReferenceBLAS(log); err != nil {
 			return err
 		}
@@ -61,13 +71,13 @@ func runConformance(dirs []string, failures, referenceBLAS bool, out, log io.Wri
 	}
 	failed, quantities := 0, 0
 	for i, dir := range dirs {
-		report, err := conformance.Check(lib, references[i])
+		report, err := conformance.CheckOn(lib, references[i], device)
 		if err != nil {
 			return fmt.Errorf("compare with %s: %w", dir, err)
 		}
 		failed += report.Failed()
 		quantities += len(report.Lines)
-		if failures {
+		if o.failures {
 			report = report.Failures()
 		}
 		if _, err := fmt.Fprintln(out, dir); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -70,7 +71,10 @@ const (
 // Open reads the folder and checks that it is complete.
 func Open(dir string) (*Reference, error) {
 	r, err := open(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read reference folder %s: %w; a reference folder holds manifest.json and tensors.f32", dir, err)
+	case err != nil:
 		return nil, fmt.Errorf("read reference folder %s: %w", dir, err)
 	}
 	return r, nil
