@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,10 +24,10 @@ import (
 const exportHelp = `Export writes the network of a run as a model file that robustnet-edge runs: ONNX, with the
 picture's normalisation inside and a card that says what the model is.
 
-With --source the model is run over pictures of the domain that it was trained on, so that
-the daemon can tell how far from them a camera's pictures are. With --eval its accuracy is
-measured on pictures in DIR/images and labels in DIR/labels, all of them or those listed in
-DIR/splits/SPLIT.txt, and stated on the card under NAME.`
+With --source the model is run over pictures of the domain that it was trained on, and the
+mean and deviation of its style statistics are stored in the card. With --eval its accuracy
+is measured on pictures in DIR/images and labels in DIR/labels, all of them or those listed
+in DIR/splits/SPLIT.txt, and stored in the card under NAME.`
 
 const exportExamples = `  robustnet-train export --run runs/isw --size 512x1024 --out isw.onnx
   robustnet-train export --run runs/isw --size 360x480 --out isw.onnx \
@@ -52,7 +53,7 @@ func newExport() *cobra.Command {
 	flags.StringVar(&o.size, "size", "512x1024", "height and width of the model's input")
 	flags.StringVar(&o.out, "out", "", "model file to write")
 	flags.StringVar(&o.outputs, "outputs", "mask,style", "outputs: mask,style or mask,style,logits")
-	flags.StringVar(&o.source, "source", "", "folder of pictures of the source domain")
+	flags.StringVar(&o.source, "source", "", "folder of pictures of the source domain, for the card's style statistics")
 	flags.StringArrayVar(&o.evaluations, "eval", nil, "NAME=DIR[:SPLIT] to measure the accuracy on; may be repeated")
 	flags.StringVar(&o.onnxRuntime, "onnxruntime", os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "file of ONNX Runtime, which measures; ROBUSTNET_MODEL_LIBRARY")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.export(cmd.Context(), cmd.OutOrStdout()) }
@@ -78,6 +79,9 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return cli.AsUsage(err)
 	}
+	if err := checkTarget(o.out); err != nil {
+		return err
+	}
 	r, err := trainrun.Open(o.run)
 	if err != nil {
 		return err
@@ -98,6 +102,24 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return o.report(out, content)
+}
+
+// checkTarget says in time, for measuring takes long, why no file can be written.
+func checkTarget(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("--out %s: it is a folder; name a file in it", path)
+	}
+	folder := filepath.Dir(path)
+	info, err := os.Stat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("--out %s: folder %s does not exist; make it first", path, folder)
+	case err != nil:
+		return fmt.Errorf("--out %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("--out %s: %s is not a folder; name another one", path, folder)
+	}
+	return nil
 }
 
 // cardOf says on a card what the run says.
@@ -158,7 +180,7 @@ func (o *exportOptions) measured(ctx context.Context, m *onnx.Model, evaluations
 	card := *engine.Card()
 	if o.source != "" {
 		if card.Style, err = export.SourceStyle(engine, o.source); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--source %s: %w", o.source, err)
 		}
 		fmt.Fprintf(out, "style of %s pictures measured\n", count(card.Style.Images))
 	}
@@ -166,7 +188,7 @@ func (o *exportOptions) measured(ctx context.Context, m *onnx.Model, evaluations
 	for _, e := range evaluations {
 		a, err := export.FolderAccuracy(engine, e.dir, e.split)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--eval %s: %w", e.name, err)
 		}
 		card.Accuracy[e.name] = a
 		fmt.Fprintf(out, "mIoU on %s: %.2f\n", e.name, a.MIoU)
@@ -191,7 +213,7 @@ func (o *exportOptions) report(out io.Writer, content []byte) error {
 		fmt.Fprintf(out, "  output %s: %v%v\n", v.Name, v.Elem, v.Shape)
 	}
 	if o.source == "" {
-		fmt.Fprintln(out, "its source domain's style is unknown, so drift cannot be judged; give --source DIR to measure it")
+		fmt.Fprintln(out, "the card has no style statistics of the source domain; --source DIR measures them")
 	}
 	_, err = fmt.Fprintf(out, "next: robustnet-edge --model %s --camera /dev/video0\n", o.out)
 	return err
