@@ -1,6 +1,8 @@
 // Command robustnet-train makes networks that keep seeing the street when light, weather and
-// camera change: it imports published checkpoints and ImageNet backbones into run folders and
-// shows what networks cost.
+// camera change. It imports published checkpoints and ImageNet backbones into run folders
+// (import), shows what networks are made of and cost (describe), writes them as model files
+// for robustnet-edge (export), and compares its arithmetic with numbers of the published
+// implementation (conformance).
 package main
 
 import (
