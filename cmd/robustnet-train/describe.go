@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,10 +25,10 @@ const describeExamples = `  robustnet-train describe
 
 type describeOptions struct {
 	networkFlags
-	classes     int
-	size        string
-	run, layers string
-	asJSON      bool
+	classes        int
+	size           string
+	run            string
+	layers, asJSON bool
 }
 
 func newDescribe() *cobra.Command {
@@ -45,17 +46,13 @@ func newDescribe() *cobra.Command {
 	flags.IntVar(&o.classes, "classes", nn.DefaultSpec().Classes, "number of classes")
 	flags.StringVar(&o.size, "size", "1024x2048", "height and width of the picture")
 	flags.StringVar(&o.run, "run", "", "describe the network of this run folder")
-	o.choice(cmd, &o.layers, "layers", "parts", "how much to list", []string{"parts", "all"})
-	flags.Lookup("layers").NoOptDefVal = "all"
+	flags.BoolVar(&o.layers, "layers", false, "list every layer, too")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.describe(cmd.OutOrStdout()) }
 	return cmd
 }
 
 func (o *describeOptions) describe(out io.Writer) error {
-	if o.layers != "parts" && o.layers != "all" {
-		return cli.Usagef("--layers %q: it is parts or all", o.layers)
-	}
 	size, err := parseSize(o.size)
 	if err != nil {
 		return err
@@ -68,7 +65,7 @@ func (o *describeOptions) describe(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDescription(net, size, o.layers == "all")
+	d, err := newDescription(net, size, o.layers)
 	if err != nil {
 		return cli.AsUsage(err)
 	}
@@ -86,7 +83,7 @@ func (o *describeOptions) chosen() (nn.Spec, error) {
 	if o.run == "" {
 		return o.spec(o.classes)
 	}
-	given := changed(o.flags, "trunk", "width", "output-stride", "head", "method", "placement", "whiten-affine", "classes")
+	given := changed(o.flags, append(networkFlagNames, "classes")...)
 	if given != nil {
 		return nn.Spec{}, cli.Usagef("--run names the network; leave out %s", strings.Join(given, ", "))
 	}
@@ -129,7 +126,8 @@ func (c *cost) add(o cost) {
 
 type part struct {
 	Name string `json:"name"`
-	// Output is the shape of what the part gives on: channels, height, width.
+	// Output is the shape of the part's last feature, before it is resized for or joined with
+	// others: channels, height, width.
 	Output [3]int `json:"output"`
 	cost
 }
@@ -153,7 +151,7 @@ func newDescription(net *nn.Network, size nn.Size, layers bool) (*description, e
 	}
 	d := &description{Network: net.Spec, Size: [2]int{size.Height, size.Width}}
 	at := map[string]int{}
-	for _, c := range costs {
+	for node, c := range costs {
 		i, ok := at[c.Part]
 		if !ok {
 			i = len(d.Parts)
@@ -161,7 +159,9 @@ func newDescription(net *nn.Network, size nn.Size, layers bool) (*description, e
 			d.Parts = append(d.Parts, part{Name: c.Part})
 		}
 		l := layer{c.Part, c.Node.Key, operator(c.Node), [3]int{c.Node.Channels, c.Out.Height, c.Out.Width}, cost{c.Params, c.MACs}}
-		d.Parts[i].Output = l.Output
+		if ends(net, node) {
+			d.Parts[i].Output = l.Output
+		}
 		d.Parts[i].add(l.cost)
 		if layers {
 			d.Layers = append(d.Layers, l)
@@ -182,6 +182,14 @@ func newDescription(net *nn.Network, size nn.Size, layers bool) (*description, e
 		}
 	}
 	return d, nil
+}
+
+// ends says whether a part's output may be that of the node: it has parameters, activates
+// what has, or joins branches of the part. What else follows is for the parts that read it.
+func ends(net *nn.Network, node int) bool {
+	n := net.Nodes[node]
+	foreign := slices.ContainsFunc(n.In, func(in int) bool { return net.PartOf(in) != net.PartOf(node) })
+	return n.Key != "" || n.Op == nn.ReLU || n.Op == nn.Concat && !foreign
 }
 
 // operator names a layer with what tells it from others of its kind.

@@ -29,15 +29,19 @@ the file holds, or from --method, --placement and --output-stride. It fails with
 any weight is missing, unknown or of another shape.
 
 With --pretrained the file is an ImageNet backbone with torchvision's keys. The run gets it as
-its trunk, and a fresh head; --trunk, --width, --head, --whiten-affine and --seed say which.`
+its trunk, and a fresh head; --trunk, --width, --head, --whiten-affine, --whiten-group-size and
+--seed say which. The flags of the whitening loss are kept in the run for its training.`
 
 const importExamples = `  robustnet-train import last_gtav_epoch_51.pth --out runs/isw
   robustnet-train import weights.pth --method isw --classes camvid --out runs/camvid
   robustnet-train import mobilenet_v2.pth --pretrained --trunk mobilenetv2 --head lite \
-      --method isw --classes cityscapes --out runs/lite`
+      --method isw --classes cityscapes --out runs/lite
+  robustnet-train import resnet50.pth --pretrained --trunk resnet50 --method irw --relax-denom 32 \
+      --classes cityscapes --out runs/irw`
 
 type importOptions struct {
 	networkFlags
+	loss         whiteningFlags
 	out, classes string
 	pretrained   bool
 	seed         uint64
@@ -58,6 +62,7 @@ func newImport() *cobra.Command {
 	flags.StringVar(&o.classes, "classes", "", "names of the classes: "+strings.Join(labels.Names(), ", ")+", a YAML file, or how many")
 	flags.BoolVar(&o.pretrained, "pretrained", false, "the file is an ImageNet backbone")
 	o.add(cmd)
+	o.loss.add(flags)
 	flags.Uint64Var(&o.seed, "seed", 1, "of the fresh head's weights, with --pretrained")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return o.run(args[0], cmd.OutOrStdout())
@@ -97,11 +102,15 @@ func (o *importOptions) run(path string, out io.Writer) (err error) {
 		return err
 	}
 	train, inference := r.Net.CountParams()
-	report = append([]string{
+	head := []string{
 		summary(c.Network) + " (" + c.Labels.Name + "), " + string(c.Method),
 		normSummary(r.Net),
 		fmt.Sprintf("%s parameters in training, %s in inference", count(train), count(inference)),
-	}, report...)
+	}
+	if c.Whitening != nil {
+		head = append(head, whiteningSummary(*c.Whitening))
+	}
+	report = append(head, report...)
 	_, err = fmt.Fprintf(out, "%s\nwrote %s\n", strings.Join(report, "\n"), o.out)
 	return err
 }
@@ -115,8 +124,11 @@ func (o *importOptions) check() error {
 		return cli.Usagef("say with --classes what the network is to tell apart: %s, a YAML file, or how many", strings.Join(labels.Names(), ", "))
 	}
 	if !o.pretrained {
-		if given := changed(o.flags, "trunk", "width", "head", "whiten-affine", "seed"); given != nil {
+		if given := changed(o.flags, "trunk", "width", "head", "whiten-affine", "whiten-group-size", "seed"); given != nil {
 			return cli.Usagef("the checkpoint tells what %s says; leave it out, or add --pretrained if the file is an ImageNet backbone", strings.Join(given, ", "))
+		}
+		if given := o.loss.given(); given != nil {
+			return cli.Usagef("%s is for new networks, which --pretrained makes", strings.Join(given, ", "))
 		}
 	}
 	return nil
@@ -177,11 +189,11 @@ func (o *importOptions) backbone(file *pth.File) (c trainrun.Config, ck trainrun
 	if err != nil {
 		return c, ck, nil, err
 	}
-	spec, err := o.spec(len(set.Classes))
+	net, method, err := o.newNetwork(len(set.Classes))
 	if err != nil {
 		return c, ck, nil, err
 	}
-	net, err := nn.New(spec)
+	settings, err := o.loss.settings(method, net)
 	if err != nil {
 		return c, ck, nil, err
 	}
@@ -191,10 +203,26 @@ func (o *importOptions) backbone(file *pth.File) (c trainrun.Config, ck trainrun
 	}
 	state := net.Init(o.seed)
 	maps.Copy(state, trunk)
-	c = trainrun.Config{Network: spec, Method: nn.Method(o.method), Labels: set,
+	c = trainrun.Config{Network: net.Spec, Method: method, Whitening: settings, Labels: set,
 		Origin: fmt.Sprintf("untrained: fresh head of seed %d on the backbone ", o.seed)}
 	report = append(left(ignored), fmt.Sprintf("the head is untrained, of seed %d", o.seed))
 	return c, trainrun.Checkpoint{Weights: state}, report, nil
+}
+
+// newNetwork returns the network that the flags describe, and the method to train it by.
+func (o *importOptions) newNetwork(classes int) (*nn.Network, nn.Method, error) {
+	spec, err := o.spec(classes)
+	if err != nil {
+		return nil, "", err
+	}
+	method := nn.Method(o.method)
+	if o.flags.Changed("placement") && !o.flags.Changed("method") {
+		if method, err = o.loss.method(spec.Placement); err != nil {
+			return nil, "", err
+		}
+	}
+	net, err := nn.New(spec)
+	return net, method, err
 }
 
 // left says which tensors of a file were not needed.

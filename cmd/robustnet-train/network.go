@@ -18,8 +18,11 @@ type networkFlags struct {
 	flags                                        *pflag.FlagSet
 	trunk, head, method, placement, whitenAffine string
 	width                                        float64
-	outputStride                                 int
+	outputStride, whitenGroupSize                int
 }
+
+// networkFlagNames are those of networkFlags.
+var networkFlagNames = []string{"trunk", "width", "output-stride", "head", "method", "placement", "whiten-affine", "whiten-group-size"}
 
 // add gives a command the flags, whose defaults are the published MobileNetV2 with ISW.
 func (f *networkFlags) add(cmd *cobra.Command) {
@@ -31,7 +34,8 @@ func (f *networkFlags) add(cmd *cobra.Command) {
 	f.choice(cmd, &f.head, "head", string(d.Head), "what makes class scores of features", texts(nn.Heads()))
 	f.choice(cmd, &f.method, "method", string(nn.ISW), "how the network is made robust", texts(nn.Methods()))
 	f.flags.StringVar(&f.placement, "placement", "", "norms at the seven places, such as 0,0,2,2,2,0,0, instead of the method's")
-	f.choice(cmd, &f.whitenAffine, "whiten-affine", string(d.Rescale), "what follows each whitening layer", texts(nn.Rescales()))
+	f.choice(cmd, &f.whitenAffine, "whiten-affine", string(d.Rescale), "what follows each layer under a whitening loss (iw, irw, isw, giw)", texts(nn.Rescales()))
+	f.flags.IntVar(&f.whitenGroupSize, "whiten-group-size", d.WhitenGroup, "most channels that sw and iternorm whiten together")
 }
 
 // choice adds a flag with few possible values, which the shell completes.
@@ -77,7 +81,7 @@ func (f *networkFlags) placed() (*nn.Placement, error) {
 func (f *networkFlags) spec(classes int) (nn.Spec, error) {
 	s := nn.DefaultSpec()
 	s.Trunk, s.Width, s.OutputStride, s.Head = nn.Trunk(f.trunk), f.width, f.outputStride, nn.Head(f.head)
-	s.Rescale, s.Classes = nn.Rescale(f.whitenAffine), classes
+	s.Rescale, s.WhitenGroup, s.Classes = nn.Rescale(f.whitenAffine), f.whitenGroupSize, classes
 	placement, err := f.placed()
 	if err != nil {
 		return s, err
@@ -97,7 +101,18 @@ func (f *networkFlags) spec(classes int) (nn.Spec, error) {
 	if err := s.Validate(); err != nil {
 		return s, cli.AsUsage(err)
 	}
-	return s, nil
+	return s, f.checkUse(s)
+}
+
+// checkUse refuses flags that would change nothing, for their user expects a change.
+func (f *networkFlags) checkUse(s nn.Spec) error {
+	if s.Rescale != nn.NoRescale && !slices.ContainsFunc(s.Placement[:], nn.Norm.Collected) {
+		return cli.Usagef("--whiten-affine %s: placement %s has no layer under a whitening loss; it is for iw, irw, isw, giw", s.Rescale, s.Placement)
+	}
+	if f.flags.Changed("whiten-group-size") && !s.Placement.Has(nn.SwitchableWhitening) && !s.Placement.Has(nn.IterativeNorm) {
+		return cli.Usagef("--whiten-group-size: placement %s has no layer that whitens groups; it is for sw, iternorm", s.Placement)
+	}
+	return nil
 }
 
 // summary describes a network in a line.
@@ -109,33 +124,27 @@ func summary(s nn.Spec) string {
 	return fmt.Sprintf("%s%s, %s head, output stride %d, %d classes", s.Trunk, width, s.Head, s.OutputStride, s.Classes)
 }
 
-var normNames = map[nn.Norm]string{
-	nn.InstanceWhitening: "instance norm, whitened", nn.SelectiveWhitening: "instance norm, selectively whitened",
-	nn.InstanceNorm: "instance norm", nn.AffineInstanceNorm: "instance norm with scale and shift",
-	nn.SwitchableWhitening: "switchable whitening", nn.IterativeNorm: "IterNorm",
-}
-
 // normSummary says which norms stand where.
 func normSummary(net *nn.Network) string {
-	var kinds []string
-	blocks := map[string][]string{}
+	var kinds []nn.Norm
+	blocks := map[nn.Norm][]string{}
 	for _, tap := range net.Taps {
 		if tap.Norm == nn.NoNorm {
 			continue
 		}
-		kind := normNames[tap.Norm]
-		if !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
+		if !slices.Contains(kinds, tap.Norm) {
+			kinds = append(kinds, tap.Norm)
 		}
-		blocks[kind] = append(blocks[kind], tap.Name)
+		blocks[tap.Norm] = append(blocks[tap.Norm], tap.Name)
 	}
 	if kinds == nil {
 		return "no norms but the trunk's own"
 	}
+	list := make([]string, len(kinds))
 	for i, kind := range kinds {
-		kinds[i] = kind + " at " + strings.Join(blocks[kind], ", ")
+		list[i] = fmt.Sprintf("%s at %s", kind, strings.Join(blocks[kind], ", "))
 	}
-	text := strings.Join(kinds, "; ")
+	text := "norms: " + strings.Join(list, "; ")
 	if net.Spec.Rescale != nn.NoRescale && len(net.Collected()) > 0 {
 		text += "; followed by " + string(net.Spec.Rescale)
 	}

@@ -42,7 +42,7 @@ func TestDescribe(t *testing.T) {
 		"resnet50_ibn.txt":  {"--trunk", "resnet50", "--method", "ibn", "--size", "768x768"},
 		"shufflenet.txt":    {"--trunk", "shufflenetv2", "--method=iw", "--whiten-affine", "conv1x1", "--classes", "11"},
 		"lite_layers.txt":   {"--head", "lite", "--width", "0.5", "--method", "base", "--size", "512x1024", "--layers"},
-		"shufflenet_sw.txt": {"--trunk", "shufflenetv2", "--placement", "0,0,5,3,4,0,0", "--layers=all", "--size", "64x64"},
+		"shufflenet_sw.txt": {"--trunk", "shufflenetv2", "--placement", "0,0,5,3,4,0,0", "--whiten-group-size", "8", "--layers", "--size", "64x64"},
 		"default.json":      {"--json"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestCommandLines(t *testing.T) {
 		"no command":        {[]string{"x.pth"}, cli.Usage, "", "unknown command \"x.pth\"; see robustnet-train --help\n"},
 		"flag":              {[]string{"describe", "--trnk", "x"}, cli.Usage, "", "unknown flag: --trnk; did you mean --trunk?\n"},
 		"stray":             {[]string{"describe", "x"}, cli.Usage, "", "describe: "},
-		"trunk":             {[]string{"describe", "--trunk", "vgg"}, cli.Usage, "", "trunk \"vgg\" is unknown; choose one of mobilenetv2, resnet50"},
+		"trunk":             {[]string{"describe", "--trunk", "vgg"}, cli.Usage, "", "robustnet-train: trunk \"vgg\" is unknown; choose one of mobilenetv2, resnet50, resnet101, shufflenetv2\n"},
 		"method":            {[]string{"describe", "--method", "iws"}, cli.Usage, "", "unknown method \"iws\"; choose one of base, in"},
 		"placement":         {[]string{"describe", "--placement", "0,1"}, cli.Usage, "", "--placement: placement \"0,1\": it has 2 numbers"},
 		"method, placement": {[]string{"describe", "--method", "ibn", "--placement", "0,0,2,2,2,0,0"}, cli.Usage, "", "method ibn does not fit"},
@@ -108,7 +108,11 @@ func TestCommandLines(t *testing.T) {
 		"size with a tail":  {[]string{"describe", "--size", "512x1024x3"}, cli.Usage, "", "--size"},
 		"negative size":     {[]string{"describe", "--size", "-4x9"}, cli.Usage, "", "--size"},
 		"vast size":         {[]string{"describe", "--size", "99999x9"}, cli.Usage, "", "1 to 65536"},
-		"layers":            {[]string{"describe", "--layers=some"}, cli.Usage, "", "it is parts or all"},
+		"layers":            {[]string{"describe", "--layers=some"}, cli.Usage, "", "invalid argument \"some\" for \"--layers\""},
+		"affine, no loss":   {[]string{"describe", "--method", "ibn", "--whiten-affine", "affine"}, cli.Usage, "", "--whiten-affine affine: placement 0,0,4,4,4,0,0 has no layer under a whitening loss; it is for iw, irw, isw, giw\n"},
+		"no affine":         {[]string{"describe", "--method", "ibn", "--whiten-affine", "none"}, cli.OK, "IBN at layer0.1", ""},
+		"groups, no groups": {[]string{"describe", "--whiten-group-size", "8"}, cli.Usage, "", "it is for sw, iternorm\n"},
+		"no group":          {[]string{"describe", "--method", "sw", "--whiten-group-size", "0"}, cli.Usage, "", "whitening groups of 0 channels: 1 to 1024 are possible\n"},
 		"run and trunk":     {[]string{"describe", "--run", "x", "--trunk", "resnet50"}, cli.Usage, "", "--run names the network; leave out --trunk\n"},
 		"no run":            {[]string{"describe", "--run", "none"}, cli.Failure, "", "make one with robustnet-train import\n"},
 
@@ -123,13 +127,22 @@ func TestCommandLines(t *testing.T) {
 		"pretrained, bad classes": {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "cityscape"}, cli.Usage, "", "did you mean cityscapes?"},
 		"pretrained, not one":     {[]string{"import", pth, "--out", "x", "--pretrained", "--classes", "3"}, cli.Failure, "", "not those of torchvision's mobilenetv2"},
 
-		"export nothing":   {[]string{"export"}, cli.Usage, "", "say with --run which run"},
-		"export no run":    {[]string{"export", "--run", "none", "--out", "x.onnx"}, cli.Failure, "", "robustnet-train import"},
-		"export outputs":   {[]string{"export", "--run", "none", "--out", "x.onnx", "--outputs", "mask"}, cli.Usage, "", "--outputs: output style is missing"},
-		"export eval":      {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "camvid"}, cli.Usage, "", "write NAME=DIR or NAME=DIR:SPLIT"},
-		"export eval both": {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "a=b", "--eval", "a=c"}, cli.Usage, "", "the name a is taken twice"},
+		"loss of a checkpoint": {[]string{"import", pth, "--out", "x", "--clusters", "3"}, cli.Usage, "", "--clusters is for new networks, which --pretrained makes\n"},
 
-		"version":    {[]string{"version"}, cli.OK, "robustnet-train ", ""},
+		"export nothing":     {[]string{"export"}, cli.Usage, "", "say with --run which run"},
+		"export no run":      {[]string{"export", "--run", "none", "--out", "x.onnx"}, cli.Failure, "", "robustnet-train import"},
+		"export no folder":   {[]string{"export", "--run", "none", "--out", "no/x.onnx"}, cli.Failure, "", "--out no/x.onnx: folder no does not exist; make it first\n"},
+		"export in a file":   {[]string{"export", "--run", "none", "--out", "run_test.go/x.onnx"}, cli.Failure, "", "run_test.go is not a folder"},
+		"export to a folder": {[]string{"export", "--run", "none", "--out", "testdata"}, cli.Failure, "", "--out testdata: it is a folder; name a file in it\n"},
+		"export outputs":     {[]string{"export", "--run", "none", "--out", "x.onnx", "--outputs", "mask"}, cli.Usage, "", "--outputs: output style is missing"},
+		"export eval":        {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "camvid"}, cli.Usage, "", "write NAME=DIR or NAME=DIR:SPLIT"},
+		"export eval both":   {[]string{"export", "--run", "none", "--out", "x.onnx", "--eval", "a=b", "--eval", "a=c"}, cli.Usage, "", "the name a is taken twice"},
+
+		"conformance blas":   {[]string{"conformance", "--blas", "mkl", "none"}, cli.Usage, "", "--blas \"mkl\": choose reference or system\n"},
+		"conformance device": {[]string{"conformance", "--device", "gpu", "none"}, cli.Usage, "", "--device: device \"gpu\": want cpu, cuda or cuda:N\n"},
+		"conformance none":   {[]string{"conformance", "none"}, cli.Failure, "", "none/manifest.json: no such file or directory; a reference folder holds manifest.json and tensors.f32\n"},
+
+		"version":    {[]string{"version"}, cli.OK, "\nlibtorch ", ""},
 		"completion": {[]string{"completion", "bash"}, cli.OK, "complete", ""},
 		"choices":    {[]string{"__complete", "describe", "--trunk", ""}, cli.OK, "mobilenetv2\nresnet50\n", "Completion ended"},
 	} {
@@ -159,8 +172,9 @@ func TestImport(t *testing.T) {
 	writeCheckpoint(t, path, state, "--arch network.deepv3.DeepMobileNetV3PlusD --wt_layer 0 0 2 2 2 0 0 --wt_reg_weight 1.0 --relax_denom 0.0 --clusters 20")
 
 	want := `mobilenetv2 ×0.5, lite head, output stride 16, 19 classes (cityscapes), isw
-instance norm, selectively whitened at layer0.1, layer1.4, layer2.3
+norms: ISW at layer0.1, layer1.4, layer2.3
 1,926,006 parameters in training, 1,177,443 in inference
+whitening loss of weight 1, masks from 20 clusters
 output stride 16, by network.deepv3.DeepMobileNetV3PlusD in the file's training command
 norms 0,0,2,2,2,0,0, by the training command in the file
 not needed: criterion.weight
@@ -223,12 +237,12 @@ func TestPretrained(t *testing.T) {
 		return append([]string{"import", path, "--pretrained", "--head", "lite", "--classes", "camvid", "--out", filepath.Join(dir, out)}, more...)
 	}
 	got := succeed(t, args("a", "--method", "irw", "--whiten-affine", "affine")...)
-	for _, want := range []string{"11 classes (camvid), irw\n", "followed by affine\n", "not needed: 52 batch counters, features.18.0.weight", "the head is untrained, of seed 1\n"} {
+	for _, want := range []string{"11 classes (camvid), irw\n", "followed by affine\n", "whitening loss of weight 1, margin 1/64 of the covariances\n", "not needed: 52 batch counters, features.18.0.weight", "the head is untrained, of seed 1\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("import says %q, want %q in it", got, want)
 		}
 	}
-	succeed(t, args("b", "--seed", "2")...)
+	succeed(t, args("b", "--seed", "2", "--placement", "0,0,1,1,0,0,0")...)
 	var runs [2]*trainrun.Run
 	for i, name := range []string{"a", "b"} {
 		r, err := trainrun.Open(filepath.Join(dir, name))
@@ -236,6 +250,12 @@ func TestPretrained(t *testing.T) {
 			t.Fatal(err)
 		}
 		runs[i] = r
+	}
+	if c := runs[0].Config; c.Method != nn.IRW || *c.Whitening != (whiten.Settings{Lambda: 1, RelaxDenom: 64}) {
+		t.Errorf("config %+v, whitening %+v", c, c.Whitening)
+	}
+	if c := runs[1].Config; c.Method != nn.IW || *c.Whitening != (whiten.Settings{Lambda: 1}) {
+		t.Errorf("config %+v, whitening %+v", c, c.Whitening)
 	}
 	same := func(key string) bool {
 		return bytes.Equal(floatBytes(runs[0].Weights[key].Data), floatBytes(runs[1].Weights[key].Data))
@@ -246,7 +266,7 @@ func TestPretrained(t *testing.T) {
 	if sum := total(runs[0].Weights["layer0.0.0.weight"].Data); sum < -0.975590 || sum > -0.975580 {
 		t.Errorf("the stem's weights sum to %v, want -0.975585 as listed beside the file", sum)
 	}
-	if code, _, stderr := execute(t, args("c", "--width", "0.5")...); code != cli.Failure || !strings.Contains(stderr, "features.0.0.weight has the shape [32 3 3 3], not [16 3 3 3]") {
+	if code, _, stderr := execute(t, args("c", "--width", "0.5")...); code != cli.Failure || !strings.HasSuffix(stderr, ": read backbone: the file has width 1; give --width 1\n") {
 		t.Errorf("import at another width: exit code %d, %s", code, stderr)
 	}
 }

@@ -239,9 +239,9 @@ func TestDamagedRuns(t *testing.T) {
 		"cut config":        {edit(ConfigFile, func(s string) string { return s[:len(s)/2] }), []string{"config.yaml:24:12: "}},
 		"cut weights":       {edit(LastFile, func(s string) string { return s[:len(s)/2] }), []string{"last.safetensors"}},
 		"no safetensors":    {edit(LastFile, func(string) string { return "<html>" }), []string{"last.safetensors"}},
-		"other weights":     {config("trunk: mobilenetv2\n  width: 0.5", "trunk: resnet50\n  width: 1"), []string{
+		"other weights": {config("trunk: mobilenetv2\n  width: 0.5", "trunk: resnet50\n  width: 1"), []string{
 			": config.yaml names the trunk resnet50, but the weights are those of mobilenetv2 of width 0.5; one of them is of another run:\n", "keys missing:\n", "more\n", "keys unknown:\n"}},
-		"other width":       {config("width: 0.5", "width: 1"), []string{"mobilenetv2 of width 1, but the weights are those of mobilenetv2 of width 0.5"}},
+		"other width": {config("width: 0.5", "width: 1"), []string{"mobilenetv2 of width 1, but the weights are those of mobilenetv2 of width 0.5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "x")
