@@ -13,7 +13,8 @@ done
 # ffmpeg decodes RTSP cameras at run time, and is the independent reader in the tests.
 packages="g++ pkg-config libx264-dev ffmpeg $opencv"
 # Training's engine, unless LIBTORCH names the folder of another one, such as a GPU machine's.
-# The reference BLAS that libtorch-dev would bring is many times slower than OpenBLAS.
+# Without OpenBLAS, libtorch would multiply matrices with the reference BLAS, which only the
+# comparison with published numbers wants.
 [ -n "${LIBTORCH:-}" ] || packages="$packages libtorch-dev libopenblas0-pthread libblas3"
 
 ort_package=onnxruntime-node@1.30.0
