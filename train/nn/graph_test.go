@@ -164,3 +164,25 @@ func TestCostRefusesSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestDilations compares with the published rates of the ASPP and with the strides that the
+// trunks turn into dilation. The reference numbers' maps are too small to tell the larger
+// rates apart.
+func TestDilations(t *testing.T) {
+	for stride, want := range map[int]map[string]int{
+		8:  {"aspp.features.1.0": 12, "aspp.features.2.0": 24, "aspp.features.3.0": 36, "layer2.0.conv.1.0": 2, "layer3.3.conv.1.0": 4, "layer3.4.conv.1.0": 1},
+		16: {"aspp.features.1.0": 6, "aspp.features.2.0": 12, "aspp.features.3.0": 18, "layer2.0.conv.1.0": 1, "layer3.3.conv.1.0": 2, "layer3.4.conv.1.0": 1},
+		32: {"aspp.features.1.0": 3, "aspp.features.2.0": 6, "aspp.features.3.0": 9, "layer2.0.conv.1.0": 1, "layer3.3.conv.1.0": 1, "layer3.4.conv.1.0": 1},
+	} {
+		n := network(t, func(s *Spec) { s.OutputStride = stride })
+		for _, node := range n.Nodes {
+			if dilation, ok := want[node.Key]; ok && node.Op == Conv && (node.Conv.Dilation != dilation || node.Conv.Padding != dilation) {
+				t.Errorf("output stride %d: %s has a dilation of %d and a padding of %d, want %d", stride, node.Key, node.Conv.Dilation, node.Conv.Padding, dilation)
+			}
+			delete(want, node.Key)
+		}
+		if len(want) > 0 {
+			t.Errorf("output stride %d: there is no %v", stride, want)
+		}
+	}
+}
