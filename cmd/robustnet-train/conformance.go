@@ -71,7 +71,7 @@ func (o *conformanceOptions) run(dirs []string, out, log io.Writer) error {
 	}
 	failed, quantities := 0, 0
 	for i, dir := range dirs {
-		report, err := conformance.CheckOn(lib, references[i], device)
+		report, err := conformance.Check(lib, references[i], device)
 		if err != nil {
 			return fmt.Errorf("compare with %s: %w", dir, err)
 		}

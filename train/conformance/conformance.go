@@ -15,15 +15,10 @@ const learningRate = 0.01
 // threads is the number of libtorch's threads with which the references were computed.
 const threads = 2
 
-// Check runs our implementation on what the folder describes, on the CPU, and compares every
-// quantity in it. The error is about the folder or libtorch; differences are in the report.
-func Check(lib *torch.Library, r *Reference) (*Report, error) {
-	return CheckOn(lib, r, torch.Device{})
-}
-
-// CheckOn is [Check] on a device of choice. The references were computed on a CPU, from which
-// a GPU's rounding differs.
-func CheckOn(lib *torch.Library, r *Reference, device torch.Device) (*Report, error) {
+// Check runs our implementation on what the folder describes and compares every quantity in
+// it. The references were computed on a CPU, from which a GPU differs in rounding. The error
+// is about the folder or libtorch; differences are in the report.
+func Check(lib *torch.Library, r *Reference, device torch.Device) (*Report, error) {
 	c := &check{Report: &Report{}, ref: r, selected: map[string]whiten.Mask{}}
 	if err := lib.Run(torch.Options{Device: device, Threads: threads}, c.run); err != nil {
 		return nil, err

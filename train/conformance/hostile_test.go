@@ -191,7 +191,7 @@ func TestCheckRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if report, err := Check(lib, r); err == nil || !strings.Contains(err.Error(), c.want) {
+			if report, err := Check(lib, r, torch.Device{}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("report %v, error %v; want one with %q", report, err, c.want)
 			}
 		})
@@ -219,7 +219,7 @@ func TestCheckFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Check(lib, r)
+	report, err := Check(lib, r, torch.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestCheckSmallest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report, err := Check(library(t), r); err == nil && report.Failed() == 0 {
+	if report, err := Check(library(t), r, torch.Device{}); err == nil && report.Failed() == 0 {
 		t.Error("numbers that are not ours agree")
 	}
 }
