@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -44,13 +46,17 @@ func newConformance() *cobra.Command {
 	return cmd
 }
 
-func (o *conformanceOptions) run(dirs []string, out, log io.Writer) error {
+func (o *conformanceOptions) run(args []string, out, log io.Writer) error {
 	if o.blas != "reference" && o.blas != "system" {
 		return cli.Usagef("--blas %q: choose reference or system", o.blas)
 	}
 	device, err := torch.ParseDevice(o.device)
 	if err != nil {
 		return cli.Usagef("--device: %w", err)
+	}
+	dirs, files := splitFiles(args)
+	if len(dirs) == 0 {
+		return cli.Usagef("%s is a file; give the folder that holds manifest.json", files[0])
 	}
 	// All folders are read first, so that a wrong path is reported at once.
 	references := make([]*conformance.Reference, len(dirs))
@@ -65,15 +71,20 @@ func (o *conformanceOptions) run(dirs []string, out, log io.Writer) error {
 			return err
 		}
 	}
+	for _, file := range files {
+		fmt.Fprintf(log, "%s is a file, no reference folder: passed over\n", file)
+	}
 	lib, err := torch.Load("")
 	if err != nil {
 		return err
 	}
+	var errs []error
 	failed, quantities := 0, 0
 	for i, dir := range dirs {
 		report, err := conformance.Check(lib, references[i], device)
 		if err != nil {
-			return fmt.Errorf("compare with %s: %w", dir, err)
+			errs = append(errs, fmt.Errorf("compare with %s: %w", dir, err))
+			continue
 		}
 		failed += report.Failed()
 		quantities += len(report.Lines)
@@ -88,8 +99,23 @@ func (o *conformanceOptions) run(dirs []string, out, log io.Writer) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d quantities in %d folders differ from the reference", failed, quantities, len(dirs))
+		errs = append(errs, fmt.Errorf("%d of %d quantities in %d folders differ from the reference", failed, quantities, len(dirs)))
+	}
+	if errs != nil {
+		return errors.Join(errs...)
 	}
 	_, err = fmt.Fprintf(out, "all %d quantities in %d folders agree with the reference\n", quantities, len(dirs))
 	return err
+}
+
+// splitFiles separates plain files, which a shell's pattern picks up beside the folders.
+func splitFiles(args []string) (dirs, files []string) {
+	for _, arg := range args {
+		if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
+			files = append(files, arg)
+		} else {
+			dirs = append(dirs, arg)
+		}
+	}
+	return dirs, files
 }
