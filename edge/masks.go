@@ -48,7 +48,7 @@ func (w *maskWriter) write(s *shot) error {
 	w.count++
 	img := &image.Gray{Pix: s.mask, Stride: w.size.X, Rect: image.Rectangle{Max: w.size}}
 	path := filepath.Join(w.folder, name+".png")
-	err := atomicfile.Write(path, func(file io.Writer) error { return w.encoder.Encode(file, img) })
+	err := atomicfile.Replace(path, func(file io.Writer) error { return w.encoder.Encode(file, img) })
 	if err != nil {
 		return fmt.Errorf("write mask of frame %d: %w", s.frame.Seq, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,12 +42,12 @@ func newConformance() *cobra.Command {
 	cmd.Flags().StringVar(&o.blas, "blas", "reference", "matrix products by the reference BLAS, or the system's choice: reference, system")
 	cmd.Flags().StringVar(&o.device, "device", "cpu", "where to compute: cpu, cuda (the first GPU) or cuda:N")
 	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
-		return o.run(dirs, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return o.run(cmd.Context(), dirs, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-func (o *conformanceOptions) run(args []string, out, log io.Writer) error {
+func (o *conformanceOptions) run(ctx context.Context, args []string, out, log io.Writer) error {
 	if o.blas != "reference" && o.blas != "system" {
 		return cli.Usagef("--blas %q: choose reference or system", o.blas)
 	}
@@ -80,7 +81,14 @@ func (o *conformanceOptions) run(args []string, out, log io.Writer) error {
 	}
 	var errs []error
 	failed, quantities := 0, 0
+	if err := device.Check(); err != nil {
+		return fmt.Errorf("--device: %w", err)
+	}
 	for i, dir := range dirs {
+		if ctx.Err() != nil {
+			fmt.Fprintf(log, "stopped before %s\n", dir)
+			return nil
+		}
 		report, err := conformance.Check(lib, references[i], device)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("compare with %s: %w", dir, err))

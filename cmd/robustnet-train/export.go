@@ -41,7 +41,7 @@ type exportOptions struct {
 func newExport() *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
-		Use:     "export --run RUN --size HEIGHTxWIDTH --out MODEL.onnx",
+		Use:     "export --run RUN --out MODEL.onnx",
 		Short:   "Write a model file that robustnet-edge runs",
 		Long:    exportHelp,
 		Example: exportExamples,

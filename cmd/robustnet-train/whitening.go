@@ -58,7 +58,9 @@ func (f *whiteningFlags) method(p nn.Placement) (nn.Method, error) {
 			fitting = []nn.Method{nn.GIW}
 		case relaxed && !groups:
 			fitting = []nn.Method{nn.IRW}
-		case !relaxed:
+		case relaxed && groups:
+			return "", cli.Usagef("--relax-denom is for irw, --whiten-groups for giw; leave one out")
+		default:
 			fitting = slices.DeleteFunc(fitting, func(m nn.Method) bool { return m == nn.GIW || m == nn.IRW })
 		}
 	}

@@ -91,7 +91,7 @@ func TestWhiteningRefusals(t *testing.T) {
 		"--method giw --trunk shufflenetv2 --whiten-groups 8":         "in layers of 24, 116, 232; possible are 2, 4",
 		"--placement 0,0,3,4,0,0,0":                                   "several methods fit; say with --method which: in, ibn",
 		"--placement 0,0,1,2,0,0,0":                                   "no method trains these norms together",
-		"--placement 0,0,1,1,1,0,0 --relax-denom 9 --whiten-groups 2": "say with --method which",
+		"--placement 0,0,1,1,1,0,0 --relax-denom 9 --whiten-groups 2": "leave one out",
 		"--placement 0,0,4,4,4,0,0 --whiten-affine conv1x1":           "--whiten-affine conv1x1: placement 0,0,4,4,4,0,0 has no layer",
 		"--placement 0,0,1,1,1,0,0 --whiten-group-size 8":             "it is for sw, iternorm",
 	} {

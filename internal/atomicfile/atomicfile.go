@@ -12,8 +12,23 @@ import (
 // Write replaces the file at path, or makes it, readable for all, by what write produces. The
 // content is on the disk before the name points to it, and the name before Write returns.
 func Write(path string, write func(io.Writer) error) error {
-	folder := filepath.Dir(path)
-	part, err := os.CreateTemp(folder, "."+filepath.Base(path)+".*.part")
+	if err := Replace(path, write); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err == nil {
+		err = errors.Join(folder.Sync(), folder.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// Replace is Write for files of which the newest few may be lost when the power goes: it does
+// not wait for the name.
+func Replace(path string, write func(io.Writer) error) error {
+	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -24,9 +39,6 @@ func Write(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part.Name()))
 	}
-	if err := syncFolder(folder); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
 	return nil
 }
 
@@ -36,13 +48,4 @@ func Bytes(path string, content []byte) error {
 		_, err := w.Write(content)
 		return err
 	})
-}
-
-// syncFolder makes the new name durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -30,9 +30,24 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("set %q has %d classes, but the network tells %d apart", c.Labels.Name, names, scores))
 	}
 	if w := c.Whitening; w != nil {
-		errs = append(errs, w.Validate())
+		errs = append(errs, w.Validate(), checkLoss(c.Method, *w))
 	}
 	return errors.Join(errs...)
+}
+
+// checkLoss refuses settings with which the loss would be another method's.
+func checkLoss(m nn.Method, w whiten.Settings) error {
+	switch {
+	case m == nn.GIW && w.Groups < 2:
+		return fmt.Errorf("whitening.groups is %d; method giw needs 2 or more", w.Groups)
+	case m != nn.GIW && w.Groups > 1:
+		return fmt.Errorf("whitening.groups is %d; groups are for method giw, not %s", w.Groups, m)
+	case m != nn.IRW && m != nn.ISW && w.RelaxDenom > 0:
+		return fmt.Errorf("whitening.relax_denom is %v; it is for methods irw and isw, not %s", w.RelaxDenom, m)
+	case m == nn.ISW && w.Clusters < 2 && w.RelaxDenom <= 1:
+		return fmt.Errorf("whitening.clusters is %d; method isw needs 2 or more, or a relax_denom above 1", w.Clusters)
+	}
+	return nil
 }
 
 // CheckMethod says whether a network with this placement can be trained by the method: the

@@ -50,7 +50,8 @@ func (d Device) index() int64 {
 }
 
 // check tells whether the library can use the device.
-func (d Device) check() error {
+// Check says why the device cannot be used: libtorch, which must be loaded, sees no such GPU.
+func (d Device) Check() error {
 	if !d.cuda {
 		return nil
 	}
@@ -126,7 +127,7 @@ func (l *Library) Run(o Options, f func(s *Scope) error) error {
 	if o.Threads < 0 || o.Threads > 1<<10 {
 		return fmt.Errorf("%d threads: want 0 to 1024", o.Threads)
 	}
-	if err := o.Device.check(); err != nil {
+	if err := o.Device.Check(); err != nil {
 		return err
 	}
 	// libtorch keeps the number of threads, and a pool of them, for each thread that calls it.

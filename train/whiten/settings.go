@@ -6,6 +6,9 @@ import (
 	"math"
 )
 
+// MaxClusters bounds the time that the selection of masks takes.
+const MaxClusters = 1024
+
 // Settings are those of the whitening loss, by the names of the published code.
 type Settings struct {
 	// Lambda weighs the loss against the others.
@@ -28,8 +31,8 @@ func (s Settings) Validate() error {
 	if !(s.RelaxDenom >= 0) || math.IsInf(s.RelaxDenom, 1) {
 		errs = append(errs, fmt.Errorf("whitening.relax_denom is %v; it must be 0 or more", s.RelaxDenom))
 	}
-	if s.Clusters < 0 {
-		errs = append(errs, fmt.Errorf("whitening.clusters is %d; it must be 0 or more", s.Clusters))
+	if s.Clusters < 0 || s.Clusters > MaxClusters {
+		errs = append(errs, fmt.Errorf("whitening.clusters is %d; it must be 0 to %d", s.Clusters, MaxClusters))
 	}
 	if s.Groups < 0 {
 		errs = append(errs, fmt.Errorf("whitening.groups is %d; it must be 0 or more", s.Groups))
