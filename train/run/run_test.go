@@ -108,10 +108,10 @@ func TestRefusedCheckpoints(t *testing.T) {
 		"mistyped method": {func(c *Config, _ Checkpoint) { c.Method = "isww" }, []string{"did you mean isw?"}},
 		"NaN lambda":      {func(c *Config, _ Checkpoint) { c.Whitening.Lambda = math.NaN() }, []string{"whitening.lambda is NaN"}},
 		"negative settings": {func(c *Config, _ Checkpoint) {
-		"groups of ISW":     {func(c *Config, _ Checkpoint) { c.Whitening.Groups = 4 }, []string{"groups are for method giw, not isw"}},
-		"one cluster":       {func(c *Config, _ Checkpoint) { c.Whitening.Clusters = 1 }, []string{"method isw needs 2 or more"}},
 			*c.Whitening = whiten.Settings{Lambda: -1, RelaxDenom: -1, Clusters: -1, Groups: -1}
 		}, []string{"lambda is -1", "relax_denom is -1", "clusters is -1"}},
+		"groups of ISW":     {func(c *Config, _ Checkpoint) { c.Whitening.Groups = 4 }, []string{"groups are for method giw, not isw"}},
+		"one cluster":       {func(c *Config, _ Checkpoint) { c.Whitening.Clusters = 1 }, []string{"method isw needs 2 or more"}},
 		"a mask is missing": {func(_ *Config, ck Checkpoint) { delete(ck.Masks, "layer1.4") }, []string{"the mask of layer1.4 is missing"}},
 		"a foreign mask":    {func(_ *Config, ck Checkpoint) { ck.Masks["layer4"] = []uint8{1} }, []string{"a mask of layer4, where no selective whitening"}},
 		"an empty mask":     {func(_ *Config, ck Checkpoint) { clear(ck.Masks["layer1.4"]) }, []string{"layer1.4: whitening mask: it selects nothing"}},
