@@ -31,7 +31,7 @@ func (l *lowering) channelwise(n nn.Node) (scale, shift []float64) {
 	if n.Op == nn.BatchNorm {
 		mean, variance := l.param(n, "running_mean"), l.param(n, "running_var")
 		for c := range scale {
-			scale[c] /= math.Sqrt(variance[c] + normEps)
+			scale[c] /= math.Sqrt(variance[c] + nn.NormEps)
 			shift[c] -= mean[c] * scale[c]
 		}
 	}
@@ -59,7 +59,7 @@ func (l *lowering) instanceNorm(i int, n nn.Node) string {
 	}
 	out := l.Node("InstanceNormalization", name,
 		[]string{l.values[n.In[0]], l.floats(name+".weight", scale, n.Channels), l.floats(name+".bias", shift, n.Channels)},
-		onnx.Float("epsilon", normEps))
+		onnx.Float("epsilon", nn.NormEps))
 	if ok {
 		l.values[l.readers[i][0]] = out
 	}

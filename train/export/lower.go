@@ -10,9 +10,6 @@ import (
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
-// normEps is what norms add to variances, as in PyTorch.
-const normEps = 1e-5
-
 // lowering turns a network's nodes into those of a graph.
 type lowering struct {
 	net   *nn.Network

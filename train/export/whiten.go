@@ -7,9 +7,6 @@ import (
 	"github.com/robustnet-edge/robustnet/train/nn"
 )
 
-// newtonSteps is the number of iterations towards the inverse square root of a covariance.
-const newtonSteps = 5
-
 // iterWhiten adds IterNorm, which in inference is linear: a 1×1 convolution.
 func (l *lowering) iterWhiten(n nn.Node) string {
 	scale, bias := l.channelwise(n)
@@ -45,7 +42,7 @@ func (l *lowering) switchWhiten(n nn.Node) string {
 	for k := range constant {
 		constant[k] *= runningCov
 		if k%(c*c)%(c+1) == 0 {
-			constant[k] += normEps
+			constant[k] += nn.NormEps
 		}
 	}
 	cov = l.Node("Add", key+".cov.mixed", []string{cov, l.floats(key+".running_cov", constant, groups, c, c)})
@@ -81,7 +78,7 @@ func (l *lowering) inverseSquareRoot(key, cov string, c int) string {
 	trace := l.Node("ReduceSum", key+".trace", []string{diagonal, l.ints(1, 2)}, onnx.Int("keepdims", 1))
 	normal := l.Node("Div", key+".normal", []string{cov, trace})
 	p := unit
-	for step := range newtonSteps {
+	for step := range nn.NewtonSteps {
 		cube := normal
 		if step > 0 { // I³ = I
 			square := l.Node("MatMul", key+".square", []string{p, p})

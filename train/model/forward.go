@@ -9,11 +9,8 @@ import (
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
-// The constants of PyTorch's norms, which the published networks use.
-const (
-	normEps           = 1e-5
-	batchNormMomentum = 0.1
-)
+// batchNormMomentum is PyTorch's, which the published networks use.
+const batchNormMomentum = 0.1
 
 // Forward computes the given nodes for a batch of normalised pictures x [B, 3, H, W] and
 // returns their outputs in that order, owned by s. Only what they depend on is computed,
@@ -98,12 +95,12 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 			s.Fail(fmt.Errorf("batch norm %s sees one value of each channel, which has no variance; train with 2 pictures or more in a batch", n.Key))
 		}
 		return s.BatchNorm(x, p.param(n, "weight"), p.param(n, "bias"),
-			p.param(n, "running_mean"), p.param(n, "running_var"), p.mode == Training, batchNormMomentum, normEps)
+			p.param(n, "running_mean"), p.param(n, "running_var"), p.mode == Training, batchNormMomentum, nn.NormEps)
 	case nn.InstNorm:
 		if n.Affine {
-			return s.InstanceNorm(x, p.param(n, "weight"), p.param(n, "bias"), normEps)
+			return s.InstanceNorm(x, p.param(n, "weight"), p.param(n, "bias"), nn.NormEps)
 		}
-		return s.InstanceNorm(x, nil, nil, normEps)
+		return s.InstanceNorm(x, nil, nil, nn.NormEps)
 	case nn.SwitchWhiten:
 		return p.affine(n, whiten.Switchable{
 			MeanWeight: p.param(n, "sw_mean_weight"), CovWeight: p.param(n, "sw_var_weight"),

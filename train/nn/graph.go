@@ -29,6 +29,14 @@ const (
 	DropChannels Op = "drop channels"       // in training: dropout of whole channels, p = 0.1
 )
 
+const (
+	// NormEps is what every norm adds to variances, as in PyTorch.
+	NormEps = 1e-5
+	// NewtonSteps is the number of Newton's iterations in which SwitchWhiten and IterWhiten
+	// approach the inverse square root of a covariance.
+	NewtonSteps = 5
+)
+
 // ConvSpec describes a convolution with a square kernel.
 type ConvSpec struct {
 	Kernel, Stride, Padding, Dilation, Groups int

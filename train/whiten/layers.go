@@ -1,9 +1,9 @@
 package whiten
 
-import "github.com/robustnet-edge/robustnet/train/torch"
-
-// newtonSteps is the number of iterations towards the inverse square root.
-const newtonSteps = 5
+import (
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
 
 // Switchable is Switchable Whitening of type BW + IW (Pan et al., ICCV 2019): each group of
 // channels is whitened with a mixture of the batch's statistics and the picture's own.
@@ -104,7 +104,7 @@ func inverseSquareRoot(s *torch.Scope, cov *torch.Tensor) *torch.Tensor {
 	trace := s.SumDims(s.Mul(cov, eye), true, 1, 2)
 	normal := s.Div(cov, trace)
 	p := s.Expand(eye, cov.Dim(0), c, c)
-	for range newtonSteps {
+	for range nn.NewtonSteps {
 		cube := s.BatchMatMul(s.BatchMatMul(p, p), p)
 		p = s.BatchMatMulAdd(p, cube, normal, 1.5, -0.5)
 	}
