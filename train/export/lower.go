@@ -132,19 +132,12 @@ func (l *lowering) label(n nn.Node) string {
 	return layer + "/" + strings.ReplaceAll(string(n.Op), " ", "_")
 }
 
-// pictureMean and pictureDeviation are those of ImageNet's pictures, by which trunks expect
-// their input to be normalised: of red, green and blue on a scale of 0 to 1.
-var (
-	pictureMean      = [3]float64{0.485, 0.456, 0.406}
-	pictureDeviation = [3]float64{0.229, 0.224, 0.225}
-)
-
 // picture adds the normalisation of the input.
 func (l *lowering) picture() string {
 	var shift, scale []float64
-	for c := range pictureMean {
-		shift = append(shift, 255*pictureMean[c])
-		scale = append(scale, 1/(255*pictureDeviation[c]))
+	for c := range nn.PictureMean {
+		shift = append(shift, 255*nn.PictureMean[c])
+		scale = append(scale, 1/(255*nn.PictureDeviation[c]))
 	}
 	size := l.sizes[0]
 	image := l.Input(onnx.Value{Name: "image", Elem: onnx.Uint8, Shape: []int64{1, int64(size.Height), int64(size.Width), 3}})

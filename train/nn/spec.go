@@ -244,3 +244,10 @@ func names[T ~string](list []T) string {
 	}
 	return strings.Join(text, ", ")
 }
+
+// PictureMean and PictureDeviation are those of ImageNet's pictures, by which trunks expect
+// their input to be normalised: of red, green and blue on a scale of 0 to 1.
+var (
+	PictureMean      = [3]float64{0.485, 0.456, 0.406}
+	PictureDeviation = [3]float64{0.229, 0.224, 0.225}
+)
