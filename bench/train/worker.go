@@ -106,7 +106,7 @@ func trainer(s *torch.Scope, load workload) (func() float64, error) {
 	debug.FreeOSMemory() // of the weights' copies in Go
 	return func() (loss float64) {
 		s.In(func(s *torch.Scope) {
-			losses, _ := m.Losses(s, x, labels, objective)
+			losses, _ := m.Losses(s, x, nil, labels, objective)
 			s.Backward(losses.Total)
 			optimiser.Step(s, 0.01)
 			loss = s.Item(losses.Total)

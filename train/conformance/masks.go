@@ -109,7 +109,7 @@ func (c *check) chooseLabels(o model.Objective) *torch.Tensor {
 			return labels
 		}
 		c.s.In(func(s *torch.Scope) {
-			losses, _ := c.m.Losses(s, c.input, labels, o)
+			losses, _ := c.m.Losses(s, c.input, nil, labels, o)
 			if d := math.Abs(s.Item(losses.CE) - c.ref.Steps[0].CE); d < best || chosen == nil {
 				chosen, best = labels, d
 			}

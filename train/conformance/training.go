@@ -32,7 +32,7 @@ func (c *check) training() error {
 	optimiser := model.NewSGD(c.s, c.m)
 	for i, want := range c.ref.Steps {
 		c.s.In(func(s *torch.Scope) {
-			losses, features := c.m.Losses(s, c.input, labels, objective)
+			losses, features := c.m.Losses(s, c.input, nil, labels, objective)
 			c.losses(s, i, want, losses)
 			s.Backward(losses.Total)
 			if i == 0 {

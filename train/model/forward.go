@@ -2,8 +2,10 @@ package model
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
+	"github.com/robustnet-edge/robustnet/train/extra"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
@@ -17,6 +19,7 @@ const batchNormMomentum = 0.1
 // and every other feature is freed as soon as nothing reads it any more.
 func (m *Model) Forward(s *torch.Scope, x *torch.Tensor, mode Mode, nodes ...int) []*torch.Tensor {
 	readers := m.readers(nodes)
+	restyled := m.restyled(mode)
 	p := &pass{Model: m, mode: mode, values: make([]*torch.Tensor, len(m.Net.Nodes)), readers: readers, left: slices.Clone(readers)}
 	var outputs []*torch.Tensor
 	s.In(func(s *torch.Scope) {
@@ -31,6 +34,9 @@ func (m *Model) Forward(s *torch.Scope, x *torch.Tensor, mode Mode, nodes ...int
 				continue
 			}
 			p.values[i] = p.compute(node)
+			if i == restyled {
+				p.restyle(i)
+			}
 			for _, in := range node.In {
 				p.release(in)
 			}
@@ -40,6 +46,28 @@ func (m *Model) Forward(s *torch.Scope, x *torch.Tensor, mode Mode, nodes ...int
 		}
 	})
 	return outputs
+}
+
+// restyled returns the node whose output takes other styles in a pass of the mode, -1 for
+// none: the stem's first activation. Behind it come nonlinearities, so that instance norms do
+// not take the change back.
+func (m *Model) restyled(mode Mode) int {
+	if mode != Training || m.MixStyle == 0 {
+		return -1
+	}
+	return slices.IndexFunc(m.Net.Nodes, func(n nn.Node) bool { return n.Op == nn.ReLU || n.Op == nn.ReLU6 })
+}
+
+// restyle exchanges the styles in a node's output, by random numbers of the step.
+func (p *pass) restyle(node int) {
+	const stream = 0x6d69785374796c65 // apart from other random numbers of the step
+	x := p.values[node]
+	mix := extra.DrawMix(rand.New(rand.NewPCG(p.StepSeed, stream)), x.Dim(0), p.MixStyle)
+	if mix == nil {
+		return
+	}
+	p.values[node] = extra.MixStyle(p.s, x, mix)
+	p.s.Free(x)
 }
 
 // readers counts how often each node's output is read, by other nodes or by the caller.

@@ -26,6 +26,11 @@ type Model struct {
 	// DropChannels is the probability with which the auxiliary head loses each of its
 	// channels in training; 0.1 is published, and what New sets.
 	DropChannels float64
+	// MixStyle is the probability with which a training pass exchanges the styles of its
+	// pictures behind the stem's first activation, see [extra.MixStyle]; New sets 0.
+	MixStyle float64
+	// StepSeed begins the random numbers of a training pass.
+	StepSeed uint64
 	// Literal makes passes use the very operators of the published PyTorch modules, so that
 	// they agree with them to the last bit on the same libtorch, BLAS and number of threads.
 	// Otherwise faster ones are used that differ in rounding only.

@@ -176,7 +176,7 @@ func TestWorkingInPlace(t *testing.T) {
 
 				o := Objective{AuxWeight: 0.4}
 				s.Seed(8)
-				losses, _ := m.Losses(s, x, labels, o)
+				losses, _ := m.Losses(s, x, nil, labels, o)
 				s.Backward(losses.Total)
 				grads := gradients(s, m)
 				for _, key := range m.Trained() {
@@ -228,7 +228,7 @@ func TestShortcuts(t *testing.T) {
 						for _, key := range m.Trained() {
 							s.ZeroGrad(m.Value(key))
 						}
-						l, _ := m.Losses(s, x, labels, Objective{AuxWeight: 0.4})
+						l, _ := m.Losses(s, x, nil, labels, Objective{AuxWeight: 0.4})
 						losses[i] = []float64{s.Item(l.CE), s.Item(l.Aux), s.Item(l.Total)}
 					})
 				}
@@ -342,7 +342,7 @@ func trainOneStep(t *testing.T, spec nn.Spec, method nn.Method) {
 	run(t, func(s *torch.Scope) {
 		m := load(t, s, spec)
 		x, labels := batch(s, spec.Classes, 2, 32, 32)
-		losses, features := m.Losses(s, x, labels, objective(t, s, m.Net, method))
+		losses, features := m.Losses(s, x, nil, labels, objective(t, s, m.Net, method))
 		if len(losses.Layers) != len(m.Net.Collected()) || len(features) != len(losses.Layers) {
 			t.Fatalf("%d penalties and %d features of %d layers: %v", len(losses.Layers), len(features), len(m.Net.Collected()), s.Err())
 		}
@@ -365,7 +365,7 @@ func trainOneStep(t *testing.T, spec nn.Spec, method nn.Method) {
 		}
 		optimiser := NewSGD(s, m)
 		optimiser.Step(s, 1e-3)
-		if after, _ := m.Losses(s, x, labels, objective(t, s, m.Net, method)); math.IsNaN(s.Item(after.Total)) {
+		if after, _ := m.Losses(s, x, nil, labels, objective(t, s, m.Net, method)); math.IsNaN(s.Item(after.Total)) {
 			t.Error("the loss after a step is not a number")
 		}
 		if len(gradients(s, m)) != 0 {
@@ -384,7 +384,7 @@ func TestStepsLeaveNothingBehind(t *testing.T) {
 		var first, last float64
 		for i := range 60 {
 			s.In(func(s *torch.Scope) {
-				losses, _ := m.Losses(s, x, labels, o)
+				losses, _ := m.Losses(s, x, nil, labels, o)
 				if last = s.Item(losses.Total); i == 0 {
 					first = last
 				}

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/robustnet-edge/robustnet/train/extra"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
@@ -12,7 +14,7 @@ import (
 const IgnoredLabel = 255
 
 // Objective is what training minimises: CE + AuxWeight·CE of the auxiliary head +
-// WhitenWeight·(mean of the penalties).
+// WhitenWeight·(mean of the penalties) + Consistency·(divergence of two views).
 type Objective struct {
 	// AuxWeight is 0.4 in the published recipe.
 	AuxWeight float64
@@ -21,6 +23,9 @@ type Objective struct {
 	// Penalties has one entry for each of the network's collected taps, in their order, or
 	// is empty while whitening is not penalised yet.
 	Penalties []whiten.Penalty
+	// Consistency weighs the divergence of the predictions for two views, see
+	// [extra.Consistency]; 0 does without.
+	Consistency float64
 }
 
 // NewObjective returns the published objective for a network: each layer that is subject to a
@@ -58,7 +63,9 @@ type Losses struct {
 	// Whitening is the mean of Layers; nil without penalties.
 	Whitening *torch.Tensor
 	Layers    []*torch.Tensor
-	Total     *torch.Tensor
+	// Consistency is nil where it is not asked for.
+	Consistency *torch.Tensor
+	Total       *torch.Tensor
 }
 
 // Losses runs a forward pass in training mode over normalised pictures x [B, 3, H, W] and
@@ -66,11 +73,21 @@ type Losses struct {
 // error on the CPU and the end of the process on a GPU. Cross-entropy is the mean over the
 // pixels that are not ignored, and 0 where all are. With penalties it also returns the
 // features that they are about.
-func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Losses, []*torch.Tensor) {
+//
+// Styled, unless nil, shows the pictures of x in another style. Then all terms are about both
+// views, in one batch of 2·B with the same labels; consistency needs it.
+func (m *Model) Losses(s *torch.Scope, x, styled, labels *torch.Tensor, o Objective) (Losses, []*torch.Tensor) {
 	taps := m.Net.Collected()
 	if len(o.Penalties) != 0 && len(o.Penalties) != len(taps) {
 		s.Fail(fmt.Errorf("whitening loss: %d penalties for %d whitened layers", len(o.Penalties), len(taps)))
 		return Losses{}, nil
+	}
+	if o.Consistency > 0 && styled == nil {
+		s.Fail(errors.New("consistency: there is no second view of the pictures"))
+		return Losses{}, nil
+	}
+	if styled != nil {
+		x, labels = s.Concat(0, x, styled), s.Concat(0, labels, labels)
 	}
 	nodes := []int{m.Net.Logits, m.Net.Aux}
 	for _, t := range taps[:len(o.Penalties)] {
@@ -83,8 +100,13 @@ func (m *Model) Losses(s *torch.Scope, x, labels *torch.Tensor, o Objective) (Lo
 		CE:  m.crossEntropy(s, logits, labels),
 		Aux: m.crossEntropy(s, aux, shrinkLabels(s, labels, aux)),
 	}
-	s.Free(logits, aux)
 	l.Total = s.Add(l.CE, s.MulScalar(l.Aux, o.AuxWeight))
+	if o.Consistency > 0 {
+		b := logits.Dim(0) / 2
+		l.Consistency = extra.Consistency(s, s.Narrow(logits, 0, 0, b), s.Narrow(logits, 0, b, b))
+		l.Total = s.Add(l.Total, s.MulScalar(l.Consistency, o.Consistency))
+	}
+	s.Free(logits, aux)
 	for i, p := range o.Penalties {
 		l.Layers = append(l.Layers, p.Of(s, features[i]))
 		if i == 0 {

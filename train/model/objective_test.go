@@ -124,7 +124,7 @@ func TestObjective(t *testing.T) {
 		x, labels := batch(s, 5, 2, 40, 56)
 		o := objective(t, s, m.Net, nn.IW)
 		o.AuxWeight, o.WhitenWeight = 0.3, 0.7
-		l, features := m.Losses(s, x, labels, o)
+		l, features := m.Losses(s, x, nil, labels, o)
 
 		out := m.Forward(s, x, Training, m.Net.Logits, m.Net.Aux)
 		h, w := out[1].Dim(2), out[1].Dim(3)
@@ -139,7 +139,7 @@ func TestObjective(t *testing.T) {
 		near(t, "whitening", s.Item(l.Whitening), sum/3)
 		near(t, "total", s.Item(l.Total), s.Item(l.CE)+0.3*s.Item(l.Aux)+0.7*sum/3)
 
-		l, features = m.Losses(s, x, labels, Objective{AuxWeight: 0.3, WhitenWeight: 0.7})
+		l, features = m.Losses(s, x, nil, labels, Objective{AuxWeight: 0.3, WhitenWeight: 0.7})
 		near(t, "total without penalties", s.Item(l.Total), s.Item(l.CE)+0.3*s.Item(l.Aux))
 		if l.Whitening != nil || l.Layers != nil || len(features) != 0 {
 			t.Errorf("without penalties: whitening %v of %d layers, %d features", l.Whitening, len(l.Layers), len(features))
@@ -178,7 +178,7 @@ func TestAllIgnored(t *testing.T) {
 		m := load(t, s, small(func(*nn.Spec) {}))
 		x, _ := batch(s, 5, 2, 32, 32)
 		labels := s.FromInt64(slices.Repeat([]int64{IgnoredLabel}, 2*32*32), 2, 32, 32)
-		l, _ := m.Losses(s, x, labels, Objective{AuxWeight: 0.4})
+		l, _ := m.Losses(s, x, nil, labels, Objective{AuxWeight: 0.4})
 		if v := s.Item(l.Total); v != 0 {
 			t.Errorf("the loss is %v", v)
 		}
@@ -209,7 +209,7 @@ func TestLossesRefuse(t *testing.T) {
 				x, labels := batch(s, 5, c.pictures, 32, 32)
 				o := objective(t, s, m.Net, nn.ISW)
 				c.edit(&o)
-				m.Losses(s, x, labels, o)
+				m.Losses(s, x, nil, labels, o)
 				return nil
 			})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
