@@ -1,13 +1,19 @@
 // Package data reads labelled street pictures: the folders that data sets come in, and the
-// maps from their labels to class ids. Nothing here starts goroutines; everything may be
-// used by several at once.
+// maps from their labels to class ids. Everything may be used by several goroutines at once;
+// only [Check] starts some of its own.
 package data
 
-import "github.com/robustnet-edge/robustnet/train/labels"
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/robustnet-edge/robustnet/train/labels"
+)
 
 // Ignored marks pixels without a class in [Picture.Labels], whatever number the data set's
 // own files use.
-const Ignored = 255
+const Ignored = labels.Ignored
 
 // Picture is a picture with its labels.
 type Picture struct {
@@ -24,17 +30,25 @@ type Set struct {
 	Name string
 	// Classes says what the ids of [Picture.Labels] mean.
 	Classes labels.Set
+	// Maps are those to other sets of classes that the data set brings along.
+	Maps []labels.Map
+	// Skipped says which pairs of files the layout leaves out, and why.
+	Skipped []error
 
-	samples []Sample
-	read    func(Sample) (*Picture, error)
+	samples    []Sample
+	read       func(Sample) (*Picture, error)
+	unlabelled bool
 }
 
 // Sample names one picture of a set.
 type Sample struct {
 	// Name is unique in its set and the same on every machine.
 	Name string
-	// Image and Label are files; empty for drawn scenes.
+	// Image and Label are files; empty for drawn scenes. Label is empty where there are no
+	// labels.
 	Image, Label string
+
+	street street
 }
 
 // Len returns the number of pictures.
@@ -43,5 +57,70 @@ func (s *Set) Len() int { return len(s.samples) }
 // Sample returns what is known of the i-th picture without reading it.
 func (s *Set) Sample(i int) Sample { return s.samples[i] }
 
-// Read reads the i-th picture. Errors name the file.
-func (s *Set) Read(i int) (*Picture, error) { return s.read(s.samples[i]) }
+// Labelled tells whether the pictures have labels.
+func (s *Set) Labelled() bool { return !s.unlabelled }
+
+// Read reads the i-th picture. Errors begin with the file.
+func (s *Set) Read(i int) (*Picture, error) {
+	p, err := s.read(s.samples[i])
+	if err != nil {
+		return nil, fmt.Errorf("%w; 'robustnet-train check' lists all faults of a data set", err)
+	}
+	return p, nil
+}
+
+// Subset returns the pictures with the given indices, in their order.
+func (s *Set) Subset(indices []int) *Set {
+	sub := *s
+	sub.samples = make([]Sample, len(indices))
+	for i, index := range indices {
+		sub.samples[i] = s.samples[index]
+	}
+	return &sub
+}
+
+// Relabel returns the same pictures, their labels mapped to other classes.
+func (s *Set) Relabel(m labels.Map) (*Set, error) {
+	if !m.From.SameClasses(s.Classes) {
+		return nil, fmt.Errorf("relabel %s: its classes are those of %s, and the map is from %s", s.Name, s.Classes.Name, m.From.Name)
+	}
+	mapped := *s
+	mapped.Classes, mapped.Maps = m.To, nil
+	mapped.read = func(sample Sample) (*Picture, error) {
+		p, err := s.read(sample)
+		if err != nil {
+			return nil, err
+		}
+		m.Apply(p.Labels)
+		return p, nil
+	}
+	return &mapped, nil
+}
+
+// MapTo returns the map from the set's classes to others: one that the data set brings
+// along, or else one of [labels.FindMap].
+func (s *Set) MapTo(to labels.Set) (labels.Map, bool) {
+	if i := slices.IndexFunc(s.Maps, func(m labels.Map) bool { return m.To.SameClasses(to) }); i >= 0 {
+		return s.Maps[i], true
+	}
+	return labels.FindMap(s.Classes, to)
+}
+
+// FileError is a fault of a file. Its text begins with the path.
+type FileError struct {
+	Path string
+	Err  error
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns the fault.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// fault says what is wrong with a file.
+func fault(path, format string, args ...any) error {
+	return &FileError{path, fmt.Errorf(format, args...)}
+}
+
+// errNothing is for sets without a picture.
+var errNothing = errors.New("there are no pictures")

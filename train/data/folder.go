@@ -1,0 +1,165 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/robustnet-edge/robustnet/train/internal/strictyaml"
+	"github.com/robustnet-edge/robustnet/train/labels"
+	"github.com/robustnet-edge/robustnet/trt"
+)
+
+// DescriptionFile describes a folder of layout "folder".
+const DescriptionFile = "dataset.yaml"
+
+// description is dataset.yaml. docs/data.md has an example.
+type description struct {
+	Name string
+	// Root, Images and Labels are folders; Root is relative to the file, and the others to Root.
+	Root, Images, Labels string
+	// LabelSuffix is what follows a picture's name in that of its label file.
+	LabelSuffix string `yaml:"label_suffix"`
+	Classes     []struct {
+		Name string
+		// ID is the class's id in label files; without, its place in the list.
+		ID    *int
+		Color *[3]uint8
+	}
+	Ignore numbers
+	// Maps are class names to class names, by the name of the other set.
+	Maps map[string]map[string]string
+}
+
+// numbers is a number or a list of them.
+type numbers []int
+
+func (n *numbers) UnmarshalYAML(text []byte) error {
+	var one int
+	if err := yaml.Unmarshal(text, &one); err == nil {
+		*n = numbers{one}
+		return nil
+	}
+	return yaml.Unmarshal(text, (*[]int)(n))
+}
+
+// openFolder opens DIR[:SPLIT], FILE.yaml[:SPLIT] or FILE.yaml@DIR[:SPLIT].
+func openFolder(place string) (*Set, []error, error) {
+	if file, dir, ok := strings.Cut(place, ".yaml@"); ok {
+		dir, split := splitOff(dir)
+		return openDescribed(file+".yaml", dir, split)
+	}
+	path, split := splitOff(place)
+	if isDir(path) {
+		return openDescribed(filepath.Join(path, DescriptionFile), path, split)
+	}
+	return openDescribed(path, "", split)
+}
+
+// openDescribed opens a folder by its description. root, if not empty, replaces what the
+// description says.
+func openDescribed(path, root, split string) (*Set, []error, error) {
+	d, err := readDescription(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, sets, err := d.layout(path)
+	if err != nil {
+		return nil, nil, &FileError{path, err}
+	}
+	if root == "" {
+		root = filepath.Join(filepath.Dir(path), d.Root)
+		if filepath.IsAbs(d.Root) {
+			root = d.Root
+		}
+	}
+	set, faults, err := l.open(root, split)
+	if err != nil {
+		return nil, nil, err
+	}
+	set.Maps = sets
+	return set, faults, nil
+}
+
+func readDescription(path string) (description, error) {
+	d := description{Root: ".", Images: "images", Labels: "labels", LabelSuffix: ".png", Ignore: numbers{255}}
+	err := strictyaml.Read(path, &d, labels.ColorArray())
+	if errors.Is(err, os.ErrNotExist) {
+		return d, fault(path, "the description of the data set is missing; docs/data.md shows one")
+	}
+	if err != nil {
+		return d, fmt.Errorf("read description: %w", err)
+	}
+	return d, nil
+}
+
+// layout returns what the description says, and its maps.
+func (d description) layout(path string) (*layout, []labels.Map, error) {
+	classes, ids, err := d.classes(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	table, err := describedIDs(ids, d.Ignore)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range []string{d.Images, d.Labels} {
+		if !filepath.IsLocal(folder) {
+			return nil, nil, fmt.Errorf("folder %q leads out of the data set", folder)
+		}
+	}
+	var sets []labels.Map
+	for _, name := range slices.Sorted(maps.Keys(d.Maps)) {
+		target := name
+		if filepath.Ext(name) == ".yaml" && !filepath.IsAbs(name) {
+			target = filepath.Join(filepath.Dir(path), name)
+		}
+		to, err := labels.Parse(target)
+		if err != nil {
+			return nil, nil, fmt.Errorf("maps: %w", err)
+		}
+		m, err := labels.NewMap(classes, to, d.Maps[name])
+		if err != nil {
+			return nil, nil, err
+		}
+		sets = append(sets, m)
+	}
+	return &layout{
+		name: folderLayout, classes: func() labels.Set { return classes }, decode: greyIDs, table: table, splits: trainValTest,
+		forms: []form{{images: d.Images, labels: d.Labels, imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
+	}, sets, nil
+}
+
+// classes returns the classes in the order of the file, and their ids in label files.
+func (d description) classes(path string) (labels.Set, []int, error) {
+	s := labels.Set{Name: d.Name, Ignore: 255}
+	if s.Name == "" {
+		s.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	spare, err := labels.Generic(max(len(d.Classes), 1))
+	if err != nil {
+		return labels.Set{}, nil, err
+	}
+	ids := make([]int, len(d.Classes))
+	for i, c := range d.Classes {
+		if c.ID != nil != (d.Classes[0].ID != nil) {
+			return labels.Set{}, nil, errors.New("some classes have an id and others have none; give all of them one, or none")
+		}
+		ids[i] = i
+		if c.ID != nil {
+			ids[i] = *c.ID
+		}
+		color := spare.Classes[i].Color
+		if c.Color != nil {
+			color = *c.Color
+		}
+		s.Classes = append(s.Classes, trt.Class{Name: c.Name, Color: color})
+	}
+	return s, ids, s.Validate()
+}

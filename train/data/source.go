@@ -1,0 +1,233 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/robustnet-edge/robustnet/internal/nearest"
+)
+
+// The layouts that are not folders of a known data set.
+const (
+	folderLayout = "folder"
+	scenesLayout = "scenes"
+)
+
+// LayoutNames returns what may stand for LAYOUT in a source, see [Open].
+func LayoutNames() []string {
+	var names []string
+	for _, l := range layouts() {
+		names = append(names, l.name)
+	}
+	return append(names, folderLayout, scenesLayout)
+}
+
+// Open finds the pictures of a source, without reading them. A source is
+// [NAME=]LAYOUT=DIR[:SPLIT]:
+//
+//	cityscapes=DIR:val        leftImg8bit/SPLIT, gtFine/SPLIT
+//	gtav=DIR:train            images/SPLIT, labels/SPLIT in colours
+//	bdd100k=DIR:val           images/SPLIT, labels/SPLIT/*_train_id.png
+//	mapillary=DIR:val         validation/images, validation/labels
+//	synthia=DIR:train         RGB/SPLIT, GT/LABELS/SPLIT
+//	idd=DIR:val               leftImg8bit/SPLIT, gtFine/SPLIT/*_label.png
+//	camvid=DIR:train          SPLIT, SPLITannot
+//	folder=DIR:SPLIT          images, labels, splits/SPLIT.txt, dataset.yaml
+//	folder=FILE.yaml@DIR      a description outside the folder
+//	scenes=day+rain:0-1999    procedural streets with these seeds
+//
+// Where a layout has a folder for each split, that of training is the default. All but
+// cityscapes and scenes may also come as images/ and labels/ with lists of names,
+// splits/SPLIT.txt; there the default is every picture. Several splits are joined by "+". A
+// folder whose name has a colon is taken whole if it exists. docs/data.md has the trees.
+//
+// A picture without its label file, or a listed name without picture, is an error that
+// names all of them.
+func Open(source string) (*Set, error) {
+	set, faults, err := open(source)
+	if err != nil {
+		return nil, fmt.Errorf("open data set %s: %w", source, err)
+	}
+	if faults := slices.DeleteFunc(faults, harmless); len(faults) > 0 {
+		const shown = 10
+		more := ""
+		if n := len(faults) - shown; n > 0 {
+			more = fmt.Sprintf("\nand %d more; 'robustnet-train check' lists all", n)
+		}
+		return nil, fmt.Errorf("open data set %s: %w%s", source, errors.Join(faults[:min(shown, len(faults))]...), more)
+	}
+	return set, nil
+}
+
+// errOrphan marks label files without picture.
+var errOrphan = errors.New("no picture belongs to this label file")
+
+func harmless(err error) bool { return errors.Is(err, errOrphan) }
+
+// parsed is a source's text taken apart.
+type parsed struct{ name, layout, place string }
+
+// parse takes [NAME=]LAYOUT=PLACE apart.
+func parse(source string) (parsed, error) {
+	first, rest, ok := strings.Cut(source, "=")
+	if !ok || first == "" || rest == "" {
+		return parsed{}, errors.New("write LAYOUT=DIR or LAYOUT=DIR:SPLIT, as in camvid=camvid:day_train; layouts are " + strings.Join(LayoutNames(), ", "))
+	}
+	if second, place, ok := strings.Cut(rest, "="); ok && place != "" && slices.Contains(LayoutNames(), second) {
+		return parsed{first, second, place}, nil
+	}
+	if !slices.Contains(LayoutNames(), first) {
+		hint := "choose " + strings.Join(LayoutNames(), ", ")
+		if near := nearest.Word(first, LayoutNames()); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return parsed{}, fmt.Errorf("unknown layout %q; %s", first, hint)
+	}
+	return parsed{"", first, rest}, nil
+}
+
+// open returns the set and everything that is wrong with its files' names.
+func open(source string) (*Set, []error, error) {
+	p, err := parse(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	var set *Set
+	var faults []error
+	switch p.layout {
+	case scenesLayout:
+		set, err = openScenes(p.place)
+	case folderLayout:
+		set, faults, err = openFolder(p.place)
+	default:
+		all := layouts()
+		l := all[slices.IndexFunc(all, func(l layout) bool { return l.name == p.layout })]
+		dir, split := splitOff(p.place)
+		set, faults, err = l.open(dir, split)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.name != "" {
+		set.Name = p.name
+	}
+	return set, faults, nil
+}
+
+// splitOff takes DIR:SPLIT apart. A path that exists as a whole has no split.
+func splitOff(place string) (dir, split string) {
+	if i := strings.LastIndexByte(place, ':'); i > 0 {
+		if _, err := os.Stat(place); err != nil {
+			return place[:i], place[i+1:]
+		}
+	}
+	return place, ""
+}
+
+// open finds the pictures and labels of one or several splits.
+func (l *layout) open(dir, split string) (*Set, []error, error) {
+	if !isDir(dir) {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, nil, fileFault(dir, err)
+		}
+		return nil, nil, fault(dir, "it is no folder")
+	}
+	set := &Set{Classes: l.classes()}
+	splits := strings.Split(split, "+")
+	var faults []error
+	for i, part := range splits {
+		if part != "" && !isName(part) || part == "" && len(splits) > 1 {
+			return nil, nil, fmt.Errorf("split %q is no plain name", part)
+		}
+		at, err := l.locate(dir, part)
+		if err != nil {
+			return nil, nil, err
+		}
+		splits[i] = at.split
+		found, err := at.find(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		faults = append(faults, found.faults...)
+		for _, s := range found.samples {
+			if len(splits) > 1 {
+				s.Name = at.split + "/" + s.Name
+			}
+			set.samples = append(set.samples, s)
+		}
+		set.unlabelled = set.unlabelled || at.labels == ""
+	}
+	set.Name = setName(dir, strings.Join(splits, "+"))
+	set.read = l.reader()
+	if l.sizesDiffer {
+		set.skipSizes()
+	}
+	if len(set.samples) == 0 && len(faults) == 0 {
+		return nil, nil, &FileError{dir, errNothing}
+	}
+	return set, faults, nil
+}
+
+// setName is the folder's own name and the split.
+func setName(dir, split string) string {
+	if whole, err := filepath.Abs(dir); err == nil {
+		dir = whole
+	}
+	name := filepath.Base(dir)
+	if split != "" {
+		name += ":" + split
+	}
+	return name
+}
+
+// isName tells whether text can be the name of a split: it must not lead into other folders.
+func isName(text string) bool {
+	return filepath.IsLocal(text) && !strings.ContainsAny(text, `/\`) && text != "."
+}
+
+// reader reads files as the layout has them.
+func (l *layout) reader() func(Sample) (*Picture, error) {
+	return func(s Sample) (*Picture, error) {
+		var p Picture
+		var err error
+		if p.RGB, p.Width, p.Height, err = ReadRGB(s.Image); err != nil || s.Label == "" {
+			return &p, err
+		}
+		ids, w, h, err := readLabels(s.Label, l.decode)
+		if err != nil {
+			return nil, err
+		}
+		if w != p.Width || h != p.Height {
+			return nil, fault(s.Label, "the labels have %d x %d pixels, and the picture %s has %d x %d", w, h, s.Image, p.Width, p.Height)
+		}
+		if l.table != nil {
+			if err := l.table.apply(ids); err != nil {
+				return nil, &FileError{s.Label, err}
+			}
+		}
+		p.Labels = ids
+		return &p, nil
+	}
+}
+
+// skipSizes leaves out the pairs whose headers tell of different sizes. Faults of files are
+// left to reading.
+func (s *Set) skipSizes() {
+	s.samples = slices.DeleteFunc(s.samples, func(sample Sample) bool {
+		if sample.Label == "" {
+			return false
+		}
+		image, err := sizeOf(sample.Image)
+		label, err2 := sizeOf(sample.Label)
+		if err != nil || err2 != nil || image == label {
+			return false
+		}
+		s.Skipped = append(s.Skipped, fault(sample.Label, "skipped: the labels have %d x %d pixels, and the picture %s has %d x %d",
+			label.X, label.Y, sample.Image, image.X, image.Y))
+		return true
+	})
+}
