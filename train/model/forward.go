@@ -122,6 +122,9 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 		if p.mode == Training && x != nil && x.Numel() == x.Dim(1) {
 			s.Fail(fmt.Errorf("batch norm %s sees one value of each channel, which has no variance; train with 2 pictures or more in a batch", n.Key))
 		}
+		if p.WatchBatchNorm != nil {
+			p.WatchBatchNorm(s, n, x)
+		}
 		return s.BatchNorm(x, p.param(n, "weight"), p.param(n, "bias"),
 			p.param(n, "running_mean"), p.param(n, "running_var"), p.mode == Training, batchNormMomentum, nn.NormEps)
 	case nn.InstNorm:

@@ -31,6 +31,9 @@ type Model struct {
 	MixStyle float64
 	// StepSeed begins the random numbers of a training pass.
 	StepSeed uint64
+	// WatchBatchNorm, unless nil, is called in every pass with each batch norm and the feature
+	// that it is about to normalise.
+	WatchBatchNorm func(s *torch.Scope, norm nn.Node, x *torch.Tensor)
 	// Literal makes passes use the very operators of the published PyTorch modules, so that
 	// they agree with them to the last bit on the same libtorch, BLAS and number of threads.
 	// Otherwise faster ones are used that differ in rounding only.
