@@ -76,7 +76,7 @@ func (s Scorer) Score(ctx context.Context, set *data.Set) (Result, error) {
 }
 
 func (s Scorer) score(ctx context.Context, set *data.Set) (Result, error) {
-	scoring, err := NewScoring(s.Classes, set.Classes)
+	scoring, err := NewScoring(s.Classes, set)
 	if err != nil {
 		return Result{}, err
 	}

@@ -8,40 +8,41 @@ import (
 	"github.com/robustnet-edge/robustnet/train/confusion"
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/labels"
-	"github.com/robustnet-edge/robustnet/trt"
 )
 
-// Scoring says in which classes a model's predictions are compared with the labels of a set:
-// in those that both have, or else in the coarser ones of the two. If the set's are coarser,
-// predictions are translated; if the model's are, labels are.
+// Scoring says in which classes a model's predictions are compared with a set's labels: those
+// that both have, or else the coarser ones of the two. If these are the model's, labels are
+// mapped to them; if they are the set's, predictions are.
 type Scoring struct {
-	// Classes are the ones compared; they ignore [data.Ignored].
+	// Classes are the ones compared.
 	Classes labels.Set
 
-	modelClasses int
-	// truth and predictions are what ids become, data.Ignored for none; nil where they stay.
-	truth, predictions *[256]uint8
-	// reached says which of Classes a translation leads to; nil for all.
-	reached []bool
+	model              labels.Set
+	truth, predictions *labels.Map // at most one is there
+	reached            []bool      // nil where all classes are
 }
 
-// NewScoring returns the comparison of a model's classes with a set's. It is an error that no
-// map leads from one to the other.
-func NewScoring(model, set labels.Set) (*Scoring, error) {
-	s := &Scoring{Classes: set, modelClasses: len(model.Classes)}
-	if !sameNames(model, set) {
-		return nil, fmt.Errorf("compare classes %q of the model with %q of the labels: no map leads from one to the other", model.Name, set.Name)
+// NewScoring returns the comparison of a model's classes with a set's. It is an error that
+// no map leads from one to the other.
+//
+// Classes that the map does not reach are left out of means. With mapped labels, predictions
+// of such a class count against the class that is there, as all wrong ones do; with mapped
+// predictions, labels of such a class count against the class that is predicted.
+func NewScoring(model labels.Set, set *data.Set) (*Scoring, error) {
+	if model.SameClasses(set.Classes) {
+		return &Scoring{Classes: set.Classes, model: model}, nil
 	}
-	s.Classes.Ignore = data.Ignored
-	return s, nil
+	if m, ok := set.MapTo(model); ok {
+		return &Scoring{Classes: model, model: model, truth: &m, reached: m.Reaches()}, nil
+	}
+	if m, ok := labels.FindMap(model, set.Classes); ok {
+		return &Scoring{Classes: set.Classes, model: model, predictions: &m, reached: m.Reaches()}, nil
+	}
+	return nil, fmt.Errorf("the model has the classes of %s and the labels those of %s, and no map leads from one to the other", model.Name, set.Classes.Name)
 }
 
-func sameNames(a, b labels.Set) bool {
-	return slices.EqualFunc(a.Classes, b.Classes, func(a, b trt.Class) bool { return a.Name == b.Name })
-}
-
-// matrix returns an empty one: a class more than those compared counts predictions that are
-// none of them.
+// matrix returns an empty one. A class more than those compared counts predictions that
+// become none of them.
 func (s *Scoring) matrix() *confusion.Matrix {
 	n := len(s.Classes.Classes)
 	if s.predictions != nil {
@@ -52,29 +53,22 @@ func (s *Scoring) matrix() *confusion.Matrix {
 
 // translate returns the picture with its labels, and the prediction, in the compared classes.
 func (s *Scoring) translate(p *data.Picture, prediction []uint8) (*data.Picture, []uint8, error) {
-	if highest := slices.Max(prediction); int(highest) >= s.modelClasses {
-		return nil, nil, fmt.Errorf("the model predicts class %d, but has the classes 0 to %d", highest, s.modelClasses-1)
+	if highest := slices.Max(prediction); int(highest) >= len(s.model.Classes) {
+		return nil, nil, fmt.Errorf("the model predicts class %d, but its classes are 0 to %d", highest, len(s.model.Classes)-1)
 	}
-	if s.truth != nil {
-		translated := *p
-		translated.Labels = through(s.truth, p.Labels)
-		p = &translated
-	}
-	if s.predictions != nil {
-		prediction = through(s.predictions, prediction)
+	switch {
+	case s.truth != nil:
+		mapped := *p
+		mapped.Labels = slices.Clone(p.Labels)
+		s.truth.Apply(mapped.Labels)
+		return &mapped, prediction, nil
+	case s.predictions != nil:
+		s.predictions.Apply(prediction)
 	}
 	return p, prediction, nil
 }
 
-func through(table *[256]uint8, ids []uint8) []uint8 {
-	out := make([]uint8, len(ids))
-	for i, id := range ids {
-		out[i] = table[id]
-	}
-	return out
-}
-
-// add counts a picture that was translated.
+// add counts what translate returned.
 func (s *Scoring) add(m *confusion.Matrix, truth, prediction []uint8) error {
 	if s.predictions != nil {
 		prediction = slices.Clone(prediction)
@@ -87,9 +81,9 @@ func (s *Scoring) add(m *confusion.Matrix, truth, prediction []uint8) error {
 	return m.Add(truth, prediction)
 }
 
-// MIoU returns the mean IoU of one picture in points, 0 to 100, for finding the worst ones:
-// labels and prediction are in the compared classes, as each of [Score] gets them. It is NaN
-// where nothing is labelled.
+// MIoU returns the mean IoU of one picture in points, 0 to 100, by which the worst ones are
+// found. Labels and prediction are in the compared classes, as [Scorer.Each] gets them. It is
+// NaN where nothing is labelled.
 func (s *Scoring) MIoU(truth, prediction []uint8) (float64, error) {
 	m := s.matrix()
 	if err := s.add(m, truth, prediction); err != nil {
@@ -102,7 +96,7 @@ func (s *Scoring) MIoU(truth, prediction []uint8) (float64, error) {
 }
 
 // iou returns the IoU of each compared class in points; NaN for those that neither occur nor
-// were predicted, or that no label or no prediction could become.
+// were predicted, and for those that the map does not reach.
 func (s *Scoring) iou(m *confusion.Matrix) []float64 {
 	iou := m.IoU()[:len(s.Classes.Classes)]
 	for c := range iou {
