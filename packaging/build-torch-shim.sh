@@ -6,8 +6,8 @@ set -eu
 [ -z "${LIBTORCH:-}" ] || LIBTORCH=$(realpath -m "$LIBTORCH")
 cd "$(dirname "$0")/.."
 
-source=train/torch/shim/shim.cpp
-header=train/torch/shim/shim.h
+sources="train/torch/shim/shim.cpp train/torch/shim/group.cpp"
+headers="train/torch/shim/shim.h train/torch/shim/handles.h"
 library=build/lib/librobustnet-torch.so
 stamp=build/lib/.librobustnet-torch
 cxx=${CXX:-g++}
@@ -25,10 +25,22 @@ api=$include/torch/csrc/api/include
 	exit 1
 }
 version=$(sed -n 's/^#define TORCH_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$api/torch/version.h" | paste -sd .)
-wanted="${LIBTORCH:-system} $version"
+# Processes that train together need c10d, and the headers of what it exchanges tensors with,
+# which not every libtorch brings along.
+distributed=""
+if [ -e "$include/gloo/context.h" ] || [ -e /usr/include/gloo/context.h ]; then
+	! grep -q _ZN5c10d16ProcessGroupGlooC1 "$lib/libtorch_cpu.so" || distributed="-DUSE_C10D_GLOO"
+fi
+if [ -n "$distributed" ] && { [ -e "$include/nccl.h" ] || [ -e /usr/include/nccl.h ]; }; then
+	! grep -q _ZN5c10d16ProcessGroupNCCLC1 "$lib/libtorch_cuda.so" 2>/dev/null || distributed="$distributed -DUSE_C10D_NCCL"
+fi
+wanted="${LIBTORCH:-system} $version $distributed"
 
-if [ "$library" -nt "$source" ] && [ "$library" -nt "$header" ] && [ "$library" -nt packaging/build-torch-shim.sh ] &&
-	[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+stale=""
+for file in $sources $headers packaging/build-torch-shim.sh; do
+	[ "$library" -nt "$file" ] || stale=yes
+done
+if [ -z "$stale" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
 	exit 0
 fi
 
@@ -44,7 +56,7 @@ esac
 if grep -q _ZN3c105ErrorC1ENS_14SourceLocationESs "$lib/libc10.so"; then
 	set -- "$@" -D_GLIBCXX_USE_CXX11_ABI=0
 fi
-set -- "$@" "$source" -L"$lib"
+set -- "$@" $distributed $sources -L"$lib"
 # CUDA's kernels register themselves when their library is loaded; nothing refers to it.
 if [ -e "$lib/libtorch_cuda.so" ]; then
 	set -- "$@" -Wl,--no-as-needed -ltorch_cuda -lc10_cuda

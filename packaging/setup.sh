@@ -15,7 +15,7 @@ packages="g++ pkg-config libx264-dev ffmpeg $opencv"
 # Training's engine, unless LIBTORCH names the folder of another one, such as a GPU machine's.
 # Without OpenBLAS, libtorch would multiply matrices with the reference BLAS, which only the
 # comparison with published numbers wants.
-[ -n "${LIBTORCH:-}" ] || packages="$packages libtorch-dev libopenblas0-pthread libblas3"
+[ -n "${LIBTORCH:-}" ] || packages="$packages libtorch-dev libgloo-dev libopenblas0-pthread libblas3"
 
 ort_package=onnxruntime-node@1.30.0
 ort_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab

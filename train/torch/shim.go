@@ -14,7 +14,9 @@ package torch
 // The library's functions; set once, before any call.
 #define FUNCTIONS(X) \
 	X(abi) X(version) X(cuda_devices) X(live) X(set_threads) X(seed) X(operator) X(call) \
-	X(from) X(read) X(write) X(require_grad) X(backward) X(grad) X(clear_grads) X(free)
+	X(from) X(read) X(write) X(require_grad) X(backward) X(grad) X(clear_grads) X(free) \
+	X(store_open) X(store_set) X(store_get) X(store_close) X(group_join) X(group_abort) \
+	X(group_close) X(group_sum) X(group_broadcast) X(group_barrier) X(group_sum_of)
 #define DECLARE(f) static __typeof__(rt_##f) *p_##f;
 FUNCTIONS(DECLARE)
 
@@ -66,6 +68,32 @@ static int64_t shim_clear_grads(const int64_t *ts, int64_t n, char *e, int64_t s
 	return p_clear_grads(ts, n, e, size);
 }
 static void shim_free(const int64_t *ts, int64_t n) { p_free(ts, n); }
+
+static int64_t shim_store_open(const char *host, int64_t port, int64_t serve, const char *prefix, int64_t ms, char *e, int64_t size) {
+	return p_store_open(host, port, serve, prefix, ms, e, size);
+}
+static int64_t shim_store_set(int64_t store, const char *key, const void *value, int64_t n, char *e, int64_t size) {
+	return p_store_set(store, key, value, n, e, size);
+}
+static int64_t shim_store_get(int64_t store, const char *key, void *value, int64_t room, char *e, int64_t size) {
+	return p_store_get(store, key, value, room, e, size);
+}
+static void shim_store_close(int64_t store) { p_store_close(store); }
+static int64_t shim_group_join(int64_t store, int64_t rank, int64_t world, int64_t device, const char *host, int64_t ms, char *e, int64_t size) {
+	return p_group_join(store, rank, world, device, host, ms, e, size);
+}
+static void shim_group_abort(int64_t g) { p_group_abort(g); }
+static void shim_group_close(int64_t g) { p_group_close(g); }
+static int64_t shim_group_sum(int64_t g, const int64_t *ts, int64_t n, char *e, int64_t size) {
+	return p_group_sum(g, ts, n, e, size);
+}
+static int64_t shim_group_broadcast(int64_t g, int64_t root, const int64_t *ts, int64_t n, char *e, int64_t size) {
+	return p_group_broadcast(g, root, ts, n, e, size);
+}
+static int64_t shim_group_barrier(int64_t g, char *e, int64_t size) { return p_group_barrier(g, e, size); }
+static int64_t shim_group_sum_of(int64_t g, int64_t grad, int64_t t, int64_t *out, int64_t room, char *e, int64_t size) {
+	return p_group_sum_of(g, grad, t, out, room, e, size);
+}
 */
 import "C"
 
@@ -131,11 +159,7 @@ func (f failure) operator(name, overload string) (int64, error) {
 }
 
 func (f failure) call(op int64, grad bool, args []int64, count int, out []int64) (int, error) {
-	g := C.int64_t(0)
-	if grad {
-		g = 1
-	}
-	n := C.shim_call(C.int64_t(op), g, words(args), C.int64_t(count), words(out), size(out), chars(f), size(f))
+	n := C.shim_call(C.int64_t(op), C.int64_t(bit(grad)), words(args), C.int64_t(count), words(out), size(out), chars(f), size(f))
 	return int(n), f.err(n)
 }
 
@@ -168,6 +192,50 @@ func (f failure) grad(t int64, out []int64) (int, error) {
 func (f failure) clearGrads(ts []int64) error {
 	return f.err(C.shim_clear_grads(words(ts), size(ts), chars(f), size(f)))
 }
+
+func (f failure) storeOpen(host string, port int, serve bool, prefix string, ms int64) (int64, error) {
+	h, p := append([]byte(host), 0), append([]byte(prefix), 0)
+	n := C.shim_store_open(chars(h), C.int64_t(port), C.int64_t(bit(serve)), chars(p), C.int64_t(ms), chars(f), size(f))
+	return int64(n), f.err(n)
+}
+
+func (f failure) storeSet(store int64, key string, value []byte) error {
+	k := append([]byte(key), 0)
+	return f.err(C.shim_store_set(C.int64_t(store), chars(k), unsafe.Pointer(unsafe.SliceData(value)), size(value), chars(f), size(f)))
+}
+
+func (f failure) storeGet(store int64, key string, value []byte) (int, error) {
+	k := append([]byte(key), 0)
+	n := C.shim_store_get(C.int64_t(store), chars(k), unsafe.Pointer(unsafe.SliceData(value)), size(value), chars(f), size(f))
+	return int(n), f.err(n)
+}
+
+func (f failure) groupJoin(store int64, rank, world int, d Device, host string, ms int64) (int64, error) {
+	h := append([]byte(host), 0)
+	n := C.shim_group_join(C.int64_t(store), C.int64_t(rank), C.int64_t(world), C.int64_t(d.index()), chars(h), C.int64_t(ms), chars(f), size(f))
+	return int64(n), f.err(n)
+}
+
+func (f failure) groupSum(group int64, ts []int64) error {
+	return f.err(C.shim_group_sum(C.int64_t(group), words(ts), size(ts), chars(f), size(f)))
+}
+
+func (f failure) groupBroadcast(group int64, root int, ts []int64) error {
+	return f.err(C.shim_group_broadcast(C.int64_t(group), C.int64_t(root), words(ts), size(ts), chars(f), size(f)))
+}
+
+func (f failure) groupBarrier(group int64) error {
+	return f.err(C.shim_group_barrier(C.int64_t(group), chars(f), size(f)))
+}
+
+func (f failure) groupSumOf(group int64, grad bool, t int64, out []int64) (int, error) {
+	n := C.shim_group_sum_of(C.int64_t(group), C.int64_t(bit(grad)), C.int64_t(t), words(out), size(out), chars(f), size(f))
+	return int(n), f.err(n)
+}
+
+func shimStoreClose(store int64) { C.shim_store_close(C.int64_t(store)) }
+func shimGroupAbort(group int64) { C.shim_group_abort(C.int64_t(group)) }
+func shimGroupClose(group int64) { C.shim_group_close(C.int64_t(group)) }
 
 func chars[S ~[]byte](b S) *C.char { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
 func words(w []int64) *C.int64_t   { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(w))) }

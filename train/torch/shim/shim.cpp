@@ -1,86 +1,28 @@
 // Operators are looked up by schema name in libtorch's dispatcher and called with boxed
 // arguments, so every operator is within reach without a C++ function for each. Compiles with
 // libtorch 1.13 (C++17) and 2.x (C++20), for the CPU and CUDA.
-#include "shim.h"
+#include "handles.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
-#include <atomic>
-#include <cstring>
-#include <stdexcept>
-#include <string>
 #include <utility>
-#include <vector>
 
 using at::Tensor;
 using c10::IValue;
 using c10::TypeKind;
 
-namespace {
-
 std::atomic<int64_t> live_handles{0};
 
-Tensor& tensor_of(int64_t handle) { return *reinterpret_cast<Tensor*>(handle); }
+namespace {
 
 double double_of(int64_t bits) {
   double value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
-}
-
-c10::Device device_of(int64_t index) {
-  if (index < 0) return c10::Device(c10::kCPU);
-  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
-}
-
-// fail keeps the first line of a message.
-int64_t fail(char* error, int64_t size, const char* message) {
-  if (size > 0) {
-    size_t length = std::min(std::strcspn(message, "\n"), static_cast<size_t>(size - 1));
-    std::memcpy(error, message, length);
-    error[length] = 0;
-  }
-  return -1;
-}
-
-template <class Body>
-int64_t guarded(char* error, int64_t size, Body body) noexcept {
-  try {
-    return body();
-  } catch (const c10::Error& e) {
-    return fail(error, size, e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return fail(error, size, e.what());
-  } catch (...) {
-    return fail(error, size, "unknown C++ exception");
-  }
-}
-
-// Results are all written or, where the room does not suffice, none.
-int64_t write_results(const std::vector<Tensor>& results, int64_t* out, int64_t room) {
-  int64_t words = 0;
-  for (const Tensor& t : results) words += 3 + (t.defined() ? t.dim() : 0);
-  if (words > room) {
-    throw std::length_error("too many results at once: " + std::to_string(results.size()) +
-                            " tensors");
-  }
-  for (const Tensor& t : results) {
-    if (!t.defined()) {
-      out = std::fill_n(out, 3, 0);
-      continue;
-    }
-    *out++ = reinterpret_cast<int64_t>(new Tensor(t));
-    *out++ = static_cast<int64_t>(t.scalar_type());
-    *out++ = t.dim();
-    out = std::copy(t.sizes().begin(), t.sizes().end(), out);
-    live_handles++;
-  }
-  return static_cast<int64_t>(results.size());
 }
 
 // An argument as it came, before the schema says what it is to become.

@@ -71,6 +71,47 @@ int64_t rt_clear_grads(const int64_t* tensors, int64_t count, char* error, int64
 
 void rt_free(const int64_t* tensors, int64_t count);
 
+// A group of processes exchanges tensors; its members find each other through a store, a
+// table of texts that one of them serves. Without c10d in libtorch both fail to open.
+// Stores and groups are handles of their own, released with rt_store_close and
+// rt_group_close.
+
+// Connects to the store at host and port, serving it first if `serve`. Keys begin with prefix.
+int64_t rt_store_open(const char* host, int64_t port, int64_t serve, const char* prefix,
+                      int64_t timeout_ms, char* error, int64_t error_size);
+int64_t rt_store_set(int64_t store, const char* key, const void* value, int64_t size, char* error,
+                     int64_t error_size);
+
+// Returns the size of the value, of which as much is copied as there is room for; 0 while the
+// key is not set.
+int64_t rt_store_get(int64_t store, const char* key, void* value, int64_t room, char* error,
+                     int64_t error_size);
+void rt_store_close(int64_t store);
+
+// Returns once all members have connected to each other. `host` is the address of this machine
+// at which the others reach it; GPUs find their own way.
+int64_t rt_group_join(int64_t store, int64_t rank, int64_t world, int64_t device, const char* host,
+                      int64_t timeout_ms, char* error, int64_t error_size);
+
+// Makes collective operations fail from now on, those under way included. Any thread may call
+// it until rt_group_close.
+void rt_group_abort(int64_t group);
+void rt_group_close(int64_t group);
+
+// Collective operations: all members call them in the same order with tensors of the same
+// shapes. They fail when a member's connections break. Sum and broadcast overwrite the
+// tensors, unseen by autograd.
+int64_t rt_group_sum(int64_t group, const int64_t* tensors, int64_t count, char* error,
+                     int64_t error_size);
+int64_t rt_group_broadcast(int64_t group, int64_t root, const int64_t* tensors, int64_t count,
+                           char* error, int64_t error_size);
+int64_t rt_group_barrier(int64_t group, char* error, int64_t error_size);
+
+// Returns the sum over all members as a new tensor, recorded for autograd if `grad`: the
+// gradient is the sum of the members' gradients.
+int64_t rt_group_sum_of(int64_t group, int64_t grad, int64_t tensor, int64_t* out, int64_t room,
+                        char* error, int64_t error_size);
+
 #ifdef __cplusplus
 }
 #endif
