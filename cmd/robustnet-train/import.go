@@ -189,7 +189,7 @@ func (o *importOptions) backbone(file *pth.File) (c trainrun.Config, ck trainrun
 	if err != nil {
 		return c, ck, nil, err
 	}
-	net, method, err := o.newNetwork(len(set.Classes))
+	net, method, err := newNetwork(&o.networkFlags, &o.loss, len(set.Classes))
 	if err != nil {
 		return c, ck, nil, err
 	}
@@ -207,22 +207,6 @@ func (o *importOptions) backbone(file *pth.File) (c trainrun.Config, ck trainrun
 		Origin: fmt.Sprintf("untrained: fresh head of seed %d on the backbone ", o.seed)}
 	report = append(left(ignored), fmt.Sprintf("the head is untrained, of seed %d", o.seed))
 	return c, trainrun.Checkpoint{Weights: state}, report, nil
-}
-
-// newNetwork returns the network that the flags describe, and the method to train it by.
-func (o *importOptions) newNetwork(classes int) (*nn.Network, nn.Method, error) {
-	spec, err := o.spec(classes)
-	if err != nil {
-		return nil, "", err
-	}
-	method := nn.Method(o.method)
-	if o.flags.Changed("placement") && !o.flags.Changed("method") {
-		if method, err = o.loss.method(spec.Placement); err != nil {
-			return nil, "", err
-		}
-	}
-	net, err := nn.New(spec)
-	return net, method, err
 }
 
 // left says which tensors of a file were not needed.

@@ -104,6 +104,22 @@ func (f *networkFlags) spec(classes int) (nn.Spec, error) {
 	return s, f.checkUse(s)
 }
 
+// newNetwork returns the network that the flags describe, and the method to train it by.
+func newNetwork(f *networkFlags, loss *whiteningFlags, classes int) (*nn.Network, nn.Method, error) {
+	spec, err := f.spec(classes)
+	if err != nil {
+		return nil, "", err
+	}
+	method := nn.Method(f.method)
+	if f.flags.Changed("placement") && !f.flags.Changed("method") {
+		if method, err = loss.method(spec.Placement); err != nil {
+			return nil, "", err
+		}
+	}
+	net, err := nn.New(spec)
+	return net, method, err
+}
+
 // checkUse refuses flags that would change nothing, for their user expects a change.
 func (f *networkFlags) checkUse(s nn.Spec) error {
 	if s.Rescale != nn.NoRescale && !slices.ContainsFunc(s.Placement[:], nn.Norm.Collected) {

@@ -1,6 +1,12 @@
 package model
 
-import "github.com/robustnet-edge/robustnet/train/torch"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
 
 // SGD is stochastic gradient descent with momentum as PyTorch defines it, without dampening
 // or Nesterov's variant: v ← Momentum·v + g + WeightDecay·p, then p ← p − lr·v. Weight decay
@@ -8,6 +14,7 @@ import "github.com/robustnet-edge/robustnet/train/torch"
 type SGD struct {
 	Momentum, WeightDecay float64
 
+	keys             []string
 	params, velocity []*torch.Tensor
 }
 
@@ -17,6 +24,7 @@ func NewSGD(s *torch.Scope, m *Model) *SGD {
 	o := &SGD{Momentum: 0.9, WeightDecay: 5e-4}
 	for _, key := range m.Trained() {
 		p := m.weights[key]
+		o.keys = append(o.keys, key)
 		o.params = append(o.params, p)
 		o.velocity = append(o.velocity, s.Zeros(p.DType(), p.Shape()...))
 	}
@@ -41,4 +49,31 @@ func (o *SGD) Step(s *torch.Scope, lr float64) {
 		}
 		s.ZeroGrad(o.params...)
 	})
+}
+
+// State reads the velocities back, by the keys of their parameters.
+func (o *SGD) State(s *torch.Scope) (nn.State, error) {
+	state := nn.State{}
+	for i, v := range o.velocity {
+		state[o.keys[i]] = nn.Array{Shape: v.Shape(), Data: s.Float32s(v)}
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("read velocities: %w", err)
+	}
+	return state, nil
+}
+
+// Fill overwrites the velocities; none at all are zeros.
+func (o *SGD) Fill(s *torch.Scope, state nn.State) error {
+	if len(state) == 0 {
+		return nil
+	}
+	for i, v := range o.velocity {
+		a, ok := state[o.keys[i]]
+		if !ok || !slices.Equal(a.Shape, v.Shape()) {
+			return fmt.Errorf("set velocities: that of %s has shape %v, not %v; take the checkpoint of this very run", o.keys[i], a.Shape, v.Shape())
+		}
+		s.Write(v, a.Data)
+	}
+	return s.Err()
 }

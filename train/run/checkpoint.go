@@ -14,16 +14,56 @@ import (
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
-// maskPrefix precedes the tap's name in the file.
-const maskPrefix = "whiten.mask."
+// What precedes names in the file: the tap's of a mask, the parameter's of a velocity.
+const (
+	maskPrefix     = "whiten.mask."
+	velocityPrefix = "optimizer.velocity."
+	progressName   = "training.progress"
+)
 
-// Checkpoint is the state of a training.
+// Checkpoint is the state of a training. All random numbers follow from the seed and the
+// iteration, so there is no state of generators.
 type Checkpoint struct {
 	Weights nn.State
 	// Masks are, by the names of the network's taps, the channel pairs that selective
 	// whitening (ISW) suppresses: C×C, row-major, 1 for a selected pair i < j, else 0. There
 	// are none before the selection, which no published checkpoint holds.
 	Masks map[string][]uint8
+	// Velocity is SGD's, by the keys of the trained parameters; nil in runs that have not
+	// begun to train, and in the best checkpoint.
+	Velocity nn.State
+	Progress Progress
+}
+
+// Progress is how far a training has come.
+type Progress struct {
+	// Iterations is the number of iterations done.
+	Iterations int
+	// Seconds is the time that they, the selection of masks and validations took.
+	Seconds float64
+	// BestMIoU is the best mean mIoU of the validation domains, in points, and BestIteration
+	// when it was reached; both are 0 before the first validation. Unimproved counts the
+	// validations since then.
+	BestMIoU      float64
+	BestIteration int
+	Unimproved    int
+}
+
+// numbers returns the progress as it is saved.
+func (p Progress) numbers() []float64 {
+	return []float64{float64(p.Iterations), p.Seconds, p.BestMIoU, float64(p.BestIteration), float64(p.Unimproved)}
+}
+
+func parseProgress(n []float64) (Progress, error) {
+	if len(n) != len(Progress{}.numbers()) {
+		return Progress{}, fmt.Errorf("%s has %d numbers, not %d; the file is of another version", progressName, len(n), len(Progress{}.numbers()))
+	}
+	for _, v := range n {
+		if !(v >= 0 && v < 1e15) {
+			return Progress{}, fmt.Errorf("%s holds %v; the file is damaged", progressName, v)
+		}
+	}
+	return Progress{int(n[0]), n[1], n[2], int(n[3]), int(n[4])}, nil
 }
 
 // check holds the checkpoint against the network.
@@ -33,7 +73,17 @@ func (c Checkpoint) check(net *nn.Network) error {
 		const shown = 10
 		return fmt.Errorf("%s:\n%s", c.misfit(net.Spec), misfit.List(shown))
 	}
-	return errors.Join(c.checkFinite(), c.checkMasks(net))
+	return errors.Join(c.checkFinite(), c.checkMasks(net), c.checkVelocity())
+}
+
+// checkVelocity holds the velocities against the weights.
+func (c Checkpoint) checkVelocity() error {
+	for _, key := range slices.Sorted(maps.Keys(c.Velocity)) {
+		if w, ok := c.Weights[key]; !ok || !slices.Equal(w.Shape, c.Velocity[key].Shape) {
+			return fmt.Errorf("there is a velocity of %s of shape %v, which is no weight of the network", key, c.Velocity[key].Shape)
+		}
+	}
+	return nil
 }
 
 // misfit says in a line that the weights are not those of the network, and whose they are if
@@ -60,10 +110,16 @@ func trunkName(spec nn.Spec) string {
 
 func (c Checkpoint) checkFinite() error {
 	var bad []string
-	for _, key := range slices.Sorted(maps.Keys(c.Weights)) {
-		finite := func(v float32) bool { return math.Abs(float64(v)) <= math.MaxFloat32 }
-		if i := slices.IndexFunc(c.Weights[key].Data, func(v float32) bool { return !finite(v) }); i >= 0 {
-			bad = append(bad, fmt.Sprintf("%s (value %d is %v)", key, i, c.Weights[key].Data[i]))
+	finite := func(v float32) bool { return math.Abs(float64(v)) <= math.MaxFloat32 }
+	for _, prefix := range []string{"", velocityPrefix} {
+		state := c.Weights
+		if prefix == velocityPrefix {
+			state = c.Velocity
+		}
+		for _, key := range slices.Sorted(maps.Keys(state)) {
+			if i := slices.IndexFunc(state[key].Data, func(v float32) bool { return !finite(v) }); i >= 0 {
+				bad = append(bad, fmt.Sprintf("%s (value %d is %v)", prefix+key, i, state[key].Data[i]))
+			}
 		}
 	}
 	if bad != nil {
@@ -107,6 +163,13 @@ func (c Checkpoint) write(path string) error {
 		side := int(math.Sqrt(float64(len(mask))))
 		tensors = append(tensors, safetensors.New(maskPrefix+tap, []int{side, side}, mask))
 	}
+	for key, a := range c.Velocity {
+		tensors = append(tensors, safetensors.New(velocityPrefix+key, a.Shape, a.Data))
+	}
+	if c.Progress != (Progress{}) {
+		numbers := c.Progress.numbers()
+		tensors = append(tensors, safetensors.New(progressName, []int{len(numbers)}, numbers))
+	}
 	return safetensors.Write(path, tensors)
 }
 
@@ -122,17 +185,38 @@ func readCheckpoint(path string) (c Checkpoint, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	c = Checkpoint{Weights: nn.State{}, Masks: map[string][]uint8{}}
 	for _, t := range f.Tensors() {
-		tap, isMask := strings.CutPrefix(t.Name, maskPrefix)
-		if isMask {
-			c.Masks[tap], err = safetensors.Read[uint8](f, t.Name)
-		} else {
-			a := nn.Array{Shape: t.Shape}
-			a.Data, err = safetensors.Read[float32](f, t.Name)
-			c.Weights[t.Name] = a
-		}
-		if err != nil {
+		if err := c.take(f, t); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
+}
+
+// take reads one of the file's tensors into its place.
+func (c *Checkpoint) take(f *safetensors.File, t safetensors.Info) (err error) {
+	if t.Name == progressName {
+		numbers, err := safetensors.Read[float64](f, t.Name)
+		if err != nil {
+			return err
+		}
+		c.Progress, err = parseProgress(numbers)
+		return err
+	}
+	if tap, ok := strings.CutPrefix(t.Name, maskPrefix); ok {
+		c.Masks[tap], err = safetensors.Read[uint8](f, t.Name)
+		return err
+	}
+	a := nn.Array{Shape: t.Shape}
+	if a.Data, err = safetensors.Read[float32](f, t.Name); err != nil {
+		return err
+	}
+	if key, ok := strings.CutPrefix(t.Name, velocityPrefix); ok {
+		if c.Velocity == nil {
+			c.Velocity = nn.State{}
+		}
+		c.Velocity[key] = a
+	} else {
+		c.Weights[t.Name] = a
+	}
+	return nil
 }

@@ -1,6 +1,6 @@
-// Package run keeps training runs in folders: config.yaml says what is trained,
-// last.safetensors holds the weights by their checkpoint keys and the masks of selective
-// whitening.
+// Package run keeps training runs in folders: config.yaml says what is trained and how,
+// last.safetensors holds the weights by their checkpoint keys, the masks of selective
+// whitening, and what a training needs to go on; other files tell how it went.
 package run
 
 import (
@@ -22,6 +22,8 @@ import (
 const (
 	ConfigFile = "config.yaml"
 	LastFile   = "last.safetensors"
+	// BestFile has the weights and masks of the best validation.
+	BestFile = "best.safetensors"
 )
 
 // Run is a run folder with what it holds.
@@ -140,6 +142,34 @@ func Open(dir string) (*Run, error) {
 	r, err := assemble(dir, c, ck)
 	if err != nil {
 		return nil, fmt.Errorf("open run %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+// Save makes c the run's last checkpoint. The one before stays until c is on the disk.
+func (r *Run) Save(c Checkpoint) error {
+	if err := c.write(filepath.Join(r.Dir, LastFile)); err != nil {
+		return fmt.Errorf("save checkpoint: %w; the one before is whole: make room, then train on with --resume %s", err, r.Dir)
+	}
+	r.Checkpoint = c
+	return nil
+}
+
+// SaveBest makes c, without what only a training needs, the run's best checkpoint.
+func (r *Run) SaveBest(c Checkpoint) error {
+	c.Velocity = nil
+	if err := c.write(filepath.Join(r.Dir, BestFile)); err != nil {
+		return fmt.Errorf("save best checkpoint: %w", err)
+	}
+	return nil
+}
+
+// New returns a run that is not in a folder (yet): dir is where other processes of the same
+// training keep it.
+func New(dir string, c Config, first Checkpoint) (*Run, error) {
+	r, err := assemble(dir, c, first)
+	if err != nil {
+		return nil, fmt.Errorf("begin run %s: %w", dir, err)
 	}
 	return r, nil
 }
