@@ -1,11 +1,8 @@
 package evaluate
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/png"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/robustnet-edge/robustnet/train/confusion"
+	"github.com/robustnet-edge/robustnet/train/data"
 )
 
 // Folder scores a folder of masks against a folder of label images, into m, and returns how
@@ -98,15 +96,15 @@ func readList(path string) ([]string, error) {
 
 // addTo scores the pair.
 func (p pair) addTo(m *confusion.Matrix) error {
-	truth, size, err := readLabels(p.label)
+	truth, width, height, err := data.ReadIDs(p.label)
 	if err != nil {
-		return err
+		return fmt.Errorf("read labels: %w", err)
 	}
-	mask, maskSize, err := readLabels(p.mask)
+	mask, maskWidth, maskHeight, err := data.ReadIDs(p.mask)
 	if err != nil {
-		return err
+		return fmt.Errorf("read mask: %w", err)
 	}
-	mask, err = confusion.Resize(mask, maskSize.X, maskSize.Y, size.X, size.Y)
+	mask, err = confusion.Resize(mask, maskWidth, maskHeight, width, height)
 	if err != nil {
 		return fmt.Errorf("score %s: %w", p.mask, err)
 	}
@@ -114,36 +112,4 @@ func (p pair) addTo(m *confusion.Matrix) error {
 		return fmt.Errorf("score %s against %s: %w", p.mask, p.label, err)
 	}
 	return nil
-}
-
-// readLabels returns the ids in an image of 8 bit grey or with a palette.
-func readLabels(path string) ([]uint8, image.Point, error) {
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, image.Point{}, fmt.Errorf("read labels: %w", err)
-	}
-	img, err := png.Decode(bytes.NewReader(file))
-	if err != nil {
-		return nil, image.Point{}, fmt.Errorf("read labels %s: %w", path, err)
-	}
-	switch img := img.(type) {
-	case *image.Paletted:
-		return packed(img.Pix, img.Stride, img.Rect.Size())
-	case *image.Gray:
-		// The decoder stretches fewer bits than 8 over the grey scale, which changes ids.
-		// The bit depth is byte 24 of a PNG file (ISO/IEC 15948, 11.2.2).
-		if file[24] == 8 {
-			return packed(img.Pix, img.Stride, img.Rect.Size())
-		}
-	}
-	return nil, image.Point{}, fmt.Errorf("read labels %s: its pixels are neither 8 bit grey nor of a palette, so they are no class ids", path)
-}
-
-// packed drops what lies between rows.
-func packed(pix []uint8, stride int, size image.Point) ([]uint8, image.Point, error) {
-	out := make([]uint8, 0, size.X*size.Y)
-	for y := range size.Y {
-		out = append(out, pix[y*stride:][:size.X]...)
-	}
-	return out, size, nil
 }

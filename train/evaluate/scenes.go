@@ -8,12 +8,13 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/scene"
 	"github.com/robustnet-edge/robustnet/train/confusion"
+	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // HeldOut is the first seed of the streets that are kept for evaluation: whoever trains on
 // procedural streets uses smaller seeds.
-const HeldOut = 900_000
+const HeldOut = data.HeldOut
 
 // Streets describes a set of procedural streets: Count streets with consecutive seeds, in
 // each the frames with the numbers Frames, drawn at Width×Height.

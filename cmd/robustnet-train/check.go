@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+const checkHelp = `Check reads data sets as a training would, all of every picture, and prints their sizes and
+how often each class occurs. It finds pictures without labels and labels without pictures,
+labels of another size than their picture, label ids that the layout does not know, and files
+that are damaged, cut off or empty. Each fault is a line that begins with the file's path.
+
+A SOURCE is [NAME=]LAYOUT=DIR[:SPLIT]:
+
+  cityscapes=DIR:val       leftImg8bit/SPLIT, gtFine/SPLIT/*_gtFine_labelIds.png
+  gtav=DIR:train           images/SPLIT, labels/SPLIT in the colours of Cityscapes
+  bdd100k=DIR:val          images/SPLIT, labels/SPLIT/*_train_id.png
+  mapillary=DIR:val        validation/images, validation/labels, of version 1.2
+  synthia=DIR:train        RGB/SPLIT, GT/LABELS/SPLIT
+  idd=DIR:val              leftImg8bit/SPLIT, gtFine/SPLIT/*_label.png of IDD-lite
+  camvid=DIR:train         SPLIT, SPLITannot
+  folder=DIR:SPLIT         dataset.yaml, images, labels, splits/SPLIT.txt
+  folder=FILE.yaml@DIR     the same, dataset.yaml being elsewhere
+  scenes=day+rain:0-1999   procedural streets with these seeds, drawn in each style
+
+All but cityscapes and scenes may also be images/ and labels/ with lists splits/SPLIT.txt, or
+all pictures without SPLIT. docs/data.md has the trees.
+
+The exit code is 1 if there is a fault.`
+
+const checkExamples = `  robustnet-train check camvid=camvid:day_train
+  robustnet-train check gtav=/data/gtav:train cityscapes=/data/cityscapes:val --json`
+
+func newCheck() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "check SOURCE...",
+		Short:   "Read data sets, count their classes and list their faults",
+		Long:    checkHelp,
+		Example: checkExamples,
+		Args:    cli.Positional(cobra.MinimumNArgs(1)),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, sources []string) error {
+		return check(cmd.Context(), sources, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func check(ctx context.Context, sources []string, asJSON bool, out, log io.Writer) error {
+	reports := []*data.Report{}
+	var errs []error
+	faults := 0
+	for _, source := range sources {
+		report, err := data.Check(ctx, source, progressOn(log, source))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		faults += len(report.Faults)
+		if !asJSON {
+			if _, err := io.WriteString(out, reportText(report)); err != nil {
+				return err
+			}
+		}
+		reports = append(reports, report)
+	}
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(reports); err != nil {
+			return err
+		}
+	}
+	if faults > 0 {
+		errs = append(errs, fmt.Errorf("%s faults", count(faults)))
+	}
+	return errors.Join(errs...)
+}
+
+// progressOn shows on a terminal how much of a source has been read.
+func progressOn(log io.Writer, source string) func(done, all int) {
+	f, ok := log.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil
+	}
+	const clearLine = "\r\x1b[K"
+	shown := -1
+	return func(done, all int) {
+		if done == all {
+			fmt.Fprint(f, clearLine)
+		} else if percent := 100 * done / all; percent > shown {
+			shown = percent
+			fmt.Fprintf(f, "%s%s: %d %%", clearLine, source, percent)
+		}
+	}
+}
+
+// reportText is the report for people: a heading, a table of classes, the faults.
+func reportText(r *data.Report) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s pictures; %s\n", r.Name, count(r.Pictures), sizesText(r.Sizes))
+	if r.Classes == nil {
+		text.WriteString("there are no labels\n")
+	} else {
+		text.WriteString(classTable(r))
+	}
+	for _, u := range r.Unknown {
+		fmt.Fprintf(&text, "unknown label id %d: %s pixels in %s files\n", u.ID, count(u.Pixels), count(u.Files))
+	}
+	for _, line := range append(r.Skipped, r.Faults...) {
+		text.WriteString(line + "\n")
+	}
+	text.WriteByte('\n')
+	return text.String()
+}
+
+// sizesText lists the most frequent sizes.
+func sizesText(sizes []data.SizeCount) string {
+	const shown = 5
+	var parts []string
+	for _, s := range sizes[:min(len(sizes), shown)] {
+		parts = append(parts, fmt.Sprintf("%s of %d x %d", count(s.Pictures), s.Width, s.Height))
+	}
+	if n := len(sizes) - shown; n > 0 {
+		parts = append(parts, count(n)+" other sizes")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func classTable(r *data.Report) string {
+	all := r.IgnoredPixels
+	for _, c := range r.Classes {
+		all += c.Pixels
+	}
+	t := table{left: []bool{false, true, false, false, false}}
+	t.row("id", "class", "pixels", "share", "pictures")
+	t.rule()
+	for id, c := range r.Classes {
+		t.row(fmt.Sprint(id), c.Name, count(c.Pixels), percent(c.Pixels, all), count(c.Pictures))
+	}
+	t.row("", "ignored", count(r.IgnoredPixels), percent(r.IgnoredPixels, all), "")
+	return t.String()
+}
+
+// percent is a share with two decimals: rare classes have hundredths of a percent.
+func percent(part, whole int64) string {
+	return fmt.Sprintf("%.2f %%", 100*float64(part)/float64(max(whole, 1)))
+}

@@ -1,0 +1,175 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Report is what [Check] finds in a data set.
+type Report struct {
+	// Name is that of the set, see [Set].
+	Name     string `json:"name"`
+	Pictures int    `json:"pictures"`
+	// Sizes are those of the pictures, the most frequent first.
+	Sizes []SizeCount `json:"sizes"`
+	// Classes are in the order of their ids; none without labels.
+	Classes []ClassCount `json:"classes,omitempty"`
+	// IgnoredPixels is the number of pixels whose label counts for nothing.
+	IgnoredPixels int64 `json:"ignored_pixels"`
+	// Unknown are the label ids that the layout does not know, in their order.
+	Unknown []UnknownCount `json:"unknown,omitempty"`
+	// Skipped are the pairs that the layout leaves out. They are no faults: it is known to
+	// have some.
+	Skipped []string `json:"skipped,omitempty"`
+	// Faults are lines that begin with a path. What is faulty is counted nowhere else but in
+	// Unknown.
+	Faults []string `json:"faults,omitempty"`
+}
+
+// SizeCount is how many pictures have a size.
+type SizeCount struct {
+	Width    int `json:"width"`
+	Height   int `json:"height"`
+	Pictures int `json:"pictures"`
+}
+
+// ClassCount is how often a class occurs.
+type ClassCount struct {
+	Name   string `json:"name"`
+	Pixels int64  `json:"pixels"`
+	// Pictures is how many have at least one pixel of the class.
+	Pictures int `json:"pictures"`
+}
+
+// UnknownCount is how often an unknown label id occurs.
+type UnknownCount struct {
+	ID     uint8 `json:"id"`
+	Pixels int64 `json:"pixels"`
+	Files  int   `json:"files"`
+}
+
+// Check opens a source, see [Open], and reads all of it, a picture on each processor at a
+// time. An error says that it could not be opened, or is ctx's; faults of files are in the
+// report. progress, if not nil, is called with the number of pictures read, one call at a time.
+func Check(ctx context.Context, source string, progress func(done, all int)) (*Report, error) {
+	set, faults, err := open(source)
+	if err != nil {
+		return nil, fmt.Errorf("check %s: %w", source, err)
+	}
+	classes := len(set.Classes.Classes)
+	c := &checker{set: set, faults: faults, sizes: map[[2]int]int{}, pixels: make([]int64, classes), pictures: make([]int, classes)}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range set.Len() {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			c.check(i, progress)
+			return nil
+		})
+	}
+	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
+		return nil, fmt.Errorf("check %s: %w", source, err)
+	}
+	return c.report(), nil
+}
+
+// checker gathers what pictures have.
+type checker struct {
+	set *Set
+
+	mu       sync.Mutex
+	done     int
+	good     int
+	sizes    map[[2]int]int
+	pixels   []int64 // by class
+	pictures []int   // by class
+	ignored  int64
+	unknown  [256]UnknownCount
+	faults   []error
+}
+
+func (c *checker) check(i int, progress func(done, all int)) {
+	p, err := c.set.read(c.set.samples[i])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.fault(err)
+	} else {
+		c.count(p)
+	}
+	c.done++
+	if progress != nil {
+		progress(c.done, c.set.Len())
+	}
+}
+
+func (c *checker) count(p *Picture) {
+	var histogram [256]int64
+	for _, id := range p.Labels {
+		histogram[id]++
+	}
+	c.good++
+	c.sizes[[2]int{p.Width, p.Height}]++
+	c.ignored += histogram[Ignored]
+	for class := range c.pixels {
+		c.pixels[class] += histogram[class]
+		if histogram[class] > 0 {
+			c.pictures[class]++
+		}
+	}
+}
+
+func (c *checker) fault(err error) {
+	c.faults = append(c.faults, err)
+	var strange UnknownIDs
+	if !errors.As(err, &strange) {
+		return
+	}
+	for _, u := range strange {
+		count := &c.unknown[u.ID]
+		count.ID = u.ID
+		count.Pixels += int64(u.Pixels)
+		count.Files++
+	}
+}
+
+func (c *checker) report() *Report {
+	r := &Report{Name: c.set.Name, Pictures: c.good, IgnoredPixels: c.ignored}
+	for size, n := range c.sizes {
+		r.Sizes = append(r.Sizes, SizeCount{size[0], size[1], n})
+	}
+	slices.SortFunc(r.Sizes, func(a, b SizeCount) int {
+		return cmp.Or(cmp.Compare(b.Pictures, a.Pictures), cmp.Compare(a.Width, b.Width), cmp.Compare(a.Height, b.Height))
+	})
+	if c.set.Labelled() {
+		for i, class := range c.set.Classes.Classes {
+			r.Classes = append(r.Classes, ClassCount{class.Name, c.pixels[i], c.pictures[i]})
+		}
+	}
+	for _, u := range c.unknown {
+		if u.Files > 0 {
+			r.Unknown = append(r.Unknown, u)
+		}
+	}
+	r.Skipped, r.Faults = lines(c.set.Skipped), lines(c.faults)
+	return r
+}
+
+// lines are the errors' texts in alphabetical order, which is that of their paths.
+func lines(errs []error) []string {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = err.Error()
+	}
+	slices.Sort(texts)
+	return texts
+}
