@@ -135,11 +135,11 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 	case nn.SwitchWhiten:
 		return p.affine(n, whiten.Switchable{
 			MeanWeight: p.param(n, "sw_mean_weight"), CovWeight: p.param(n, "sw_var_weight"),
-			RunningMean: p.param(n, "running_mean"), RunningCov: p.param(n, "running_cov"),
+			RunningMean: p.param(n, "running_mean"), RunningCov: p.param(n, "running_cov"), Group: p.Group,
 		}.Apply(s, x, p.mode == Training))
 	case nn.IterWhiten:
 		return p.affine(n, whiten.Iterative{
-			RunningMean: p.param(n, "running_mean"), RunningWhitener: p.param(n, "running_wm"),
+			RunningMean: p.param(n, "running_mean"), RunningWhitener: p.param(n, "running_wm"), Group: p.Group,
 		}.Apply(s, x, p.mode == Training))
 	case nn.Affine:
 		return p.affine(n, x)
@@ -172,7 +172,7 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 	case nn.Shuffle:
 		return p.shuffle(x, n.Group)
 	case nn.DropChannels:
-		return s.FeatureDropout(x, p.DropChannels, p.mode == Training)
+		return p.dropChannels(x)
 	}
 	s.Fail(fmt.Errorf("forward: operator %q is unknown", n.Op))
 	return nil

@@ -125,12 +125,17 @@ func (m *Model) Losses(s *torch.Scope, x, styled, labels *torch.Tensor, o Object
 // crossEntropy is the mean over the pixels that are not ignored. PyTorch's is 0/0 where all
 // are, which would ruin the weights for good.
 func (m *Model) crossEntropy(s *torch.Scope, logits, labels *torch.Tensor) *torch.Tensor {
-	if m.Literal {
+	if m.Literal && m.Group == nil {
 		return s.CrossEntropy(logits, labels, IgnoredLabel)
 	}
 	const reduceBySum = 2
 	sum := s.Call("cross_entropy_loss", logits, labels, nil, reduceBySum, IgnoredLabel)
-	return s.Div(sum, s.ClampMin(s.Sum(s.Call("ne.Scalar", labels, IgnoredLabel)), 1))
+	count := s.Sum(s.Call("ne.Scalar", labels, IgnoredLabel))
+	if m.Group != nil {
+		sum = s.MulScalar(sum, float64(m.Group.World()))
+		s.AllReduce(m.Group, count)
+	}
+	return s.Div(sum, s.ClampMin(count, 1))
 }
 
 // shrinkLabels scales labels [B, H, W] to the size of like by nearest neighbour.

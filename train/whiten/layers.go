@@ -13,6 +13,8 @@ type Switchable struct {
 	// RunningMean [g, c, 1] and RunningCov [g, c, c] stand for the batch's in inference.
 	// Training moves them by 1 % towards the batch's.
 	RunningMean, RunningCov *torch.Tensor
+	// Group, if not nil, are the processes whose batches together make up the statistics.
+	Group *torch.Group
 }
 
 // Apply whitens x [B, g·c, H, W].
@@ -21,12 +23,12 @@ func (w Switchable) Apply(s *torch.Scope, x *torch.Tensor, training bool) *torch
 	n := x.Dim(2) * x.Dim(3)
 	batchMean, batchCov := w.RunningMean, w.RunningCov
 	if training {
-		batchMean, batchCov = groupStatistics(s, byGroup(s, x, g))
+		batchMean, batchCov = statistics(s, byGroup(s, x, g), w.Group)
 		follow(s, w.RunningMean, batchMean, 0.01)
 		follow(s, w.RunningCov, batchCov, 0.01)
 	}
 	own := s.Reshape(x, b*g, c, n)
-	mean, cov := groupStatistics(s, own)
+	mean, cov := statistics(s, own, nil)
 	mean = mix(s, w.MeanWeight, perPicture(s, batchMean, b), mean)
 	cov = mix(s, w.CovWeight, perPicture(s, batchCov, b), cov)
 	cov = s.Add(cov, s.MulScalar(s.Eye(c, x.DType()), eps))
@@ -55,6 +57,8 @@ type Iterative struct {
 	// RunningMean [g, c, 1] and RunningWhitener [g, c, c] are used in inference. Training
 	// moves them by 10 % towards the batch's.
 	RunningMean, RunningWhitener *torch.Tensor
+	// Group, if not nil, are the processes whose batches together make up the statistics.
+	Group *torch.Group
 }
 
 // Apply whitens x [B, g·c, H, W].
@@ -64,7 +68,7 @@ func (w Iterative) Apply(s *torch.Scope, x *torch.Tensor, training bool) *torch.
 	mean, whitener := w.RunningMean, w.RunningWhitener
 	if training {
 		var cov *torch.Tensor
-		mean, cov = groupStatistics(s, groups)
+		mean, cov = statistics(s, groups, w.Group)
 		whitener = inverseSquareRoot(s, s.Add(cov, s.MulScalar(s.Eye(c, x.DType()), eps)))
 		follow(s, w.RunningMean, mean, 0.1)
 		follow(s, w.RunningWhitener, whitener, 0.1)
@@ -79,13 +83,21 @@ func byGroup(s *torch.Scope, x *torch.Tensor, g int) *torch.Tensor {
 	return s.Reshape(s.Transpose(x, 0, 1), g, x.Dim(1)/max(g, 1), x.Dim(0)*x.Dim(2)*x.Dim(3))
 }
 
-// groupStatistics returns the mean [g, c, 1] and the biased covariance [g, c, c] of
-// x [g, c, n].
-func groupStatistics(s *torch.Scope, x *torch.Tensor) (mean, cov *torch.Tensor) {
-	mean = s.MeanDims(x, true, 2)
+// statistics returns the mean [g, c, 1] and the biased covariance [g, c, c] of x [g, c, n],
+// or, with a group, of the x of all its members together, which have the same shape.
+func statistics(s *torch.Scope, x *torch.Tensor, group *torch.Group) (mean, cov *torch.Tensor) {
+	mean = meanOverRanks(s, s.MeanDims(x, true, 2), group)
 	centred := s.Sub(x, mean)
 	cov = s.BatchMatMul(centred, s.Transpose(centred, 1, 2))
-	return mean, s.MulScalar(cov, 1/float64(max(x.Dim(2), 1)))
+	return mean, meanOverRanks(s, s.MulScalar(cov, 1/float64(max(x.Dim(2), 1))), group)
+}
+
+// meanOverRanks returns the mean over the members of a group; without one, x.
+func meanOverRanks(s *torch.Scope, x *torch.Tensor, group *torch.Group) *torch.Tensor {
+	if group == nil {
+		return x
+	}
+	return s.MulScalar(s.AllReduceSum(group, x), 1/float64(group.World()))
 }
 
 // follow moves running statistics towards the batch's.

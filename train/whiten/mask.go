@@ -140,3 +140,20 @@ func (s *Sensitivity) Mean() ([]float64, error) {
 	}
 	return mean, nil
 }
+
+// Sum returns a copy of the sum over the pictures, C×C, row-major, and their number.
+func (s *Sensitivity) Sum() (sum []float32, pictures int) { return slices.Clone(s.sum), s.pairs }
+
+// SetSum replaces the average by that of other pictures, whose sum and number [Sensitivity.Sum]
+// returned, or by that of several: their sums and numbers, added. An error means another size
+// or a number below 0; then nothing is replaced.
+func (s *Sensitivity) SetSum(sum []float32, pictures int) error {
+	if err := checkSize(s.channels, len(sum)); err != nil {
+		return fmt.Errorf("set the sum of sensitivities: %w", err)
+	}
+	if pictures < 0 {
+		return fmt.Errorf("set the sum of sensitivities: of %d pictures", pictures)
+	}
+	s.sum, s.pairs = slices.Clone(sum), pictures
+	return nil
+}
