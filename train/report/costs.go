@@ -31,10 +31,10 @@ type domainColumn struct {
 
 // costRow is one run. Numbers are written out; unknown ones as a dash.
 type costRow struct {
-	Name, Method, Trunk, State                               string
-	This                                                     bool
-	Iterations, Parameters, MACs                             string
-	SecondsPerIteration, PicturesPerSecond, WaitShare, Hours string
+	Name, Method, Trunk, State                   string
+	This                                         bool
+	Iterations, Parameters, MACs                 string
+	SecondsPerIteration, PicturesPerSecond, Time string
 	// MIoU is by the columns.
 	MIoU []classCell
 }
@@ -88,9 +88,8 @@ func newCostTable(r record, others []string) (t costTable, notes []string) {
 func (t costTable) row(r record) (costRow, error) {
 	row := costRow{
 		Name: r.name(), Method: methodName(r.Config.Method), Trunk: trunkName(r.Config.Network), State: r.Status.State,
-		Iterations: none, SecondsPerIteration: none, Hours: none,
+		Iterations: none, SecondsPerIteration: none, Time: none,
 		PicturesPerSecond: small(mean(r.Metrics, func(m run.Metric) float64 { return m.PicturesPerSecond })),
-		WaitShare:         none,
 	}
 	parameters, macs, err := inferenceCost(r.Config.Network)
 	if err != nil {
@@ -100,11 +99,8 @@ func (t costTable) row(r record) (costRow, error) {
 	if s := r.Status; s.Iteration > 0 {
 		row.Iterations = count(s.Iteration)
 		if s.Seconds > 0 {
-			row.SecondsPerIteration, row.Hours = small(s.Seconds/float64(s.Iteration)), duration(s.Seconds)
+			row.SecondsPerIteration, row.Time = small(s.Seconds/float64(s.Iteration)), duration(s.Seconds)
 		}
-	}
-	if share := mean(r.Metrics, func(m run.Metric) float64 { return m.WaitShare }); isFinite(share) {
-		row.WaitShare = percent(share)
 	}
 	for _, d := range t.Domains {
 		var cell classCell

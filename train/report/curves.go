@@ -19,23 +19,36 @@ import (
 
 // chart is a figure of curves over the iterations.
 type chart struct {
-	Title, Unit string
-	// Alt says in words what the curves show.
-	Alt    string
-	Curves []curve
-	// Mark is an iteration that is pointed out, if MarkName says what it is.
-	Mark     float64
-	MarkName string
-	// Floor and Ceiling are limits of the vertical axis: the curves lie between them.
-	Floor, Ceiling float64
+	title, unit string
+	// alt says in words what is shown.
+	alt    string
+	curves []curve
+	// mark is an iteration that is pointed out, if markName says what it is.
+	mark     float64
+	markName string
+	// fromZero begins the vertical axis at zero, whatever the curves leave empty.
+	fromZero bool
 }
 
-// curve is a line of a chart. Points that are not finite are left out.
+// curve is a line of a chart.
 type curve struct {
-	Name   string
-	Points plotter.XYs
-	// Dots draws a mark at each point, for few points.
-	Dots bool
+	name   string
+	points plotter.XYs
+	// dots draws a mark at each point, for few points.
+	dots bool
+}
+
+// newChart leaves out curves without any finite point and thins out the others. The
+// description is followed by where each curve ends.
+func newChart(title, unit, description string, curves ...curve) chart {
+	c := chart{title: title, unit: unit, alt: description}
+	for _, line := range curves {
+		if line.points = thin(line.points); len(line.points) > 0 {
+			c.curves = append(c.curves, line)
+			c.alt += fmt.Sprintf(" At the end, %s is %s.", line.name, small(line.points[len(line.points)-1].Y))
+		}
+	}
+	return c
 }
 
 // maxPoints is how many points of a curve are drawn: more are not seen.
@@ -62,73 +75,67 @@ func thin(points plotter.XYs) plotter.XYs {
 
 func isFinite(v float64) bool { return v-v == 0 }
 
-// SVG draws the chart; empty if it has no points. Its colours are the page's variables, so that
-// it follows the colour scheme.
-func (c chart) SVG() (template.HTML, error) {
+// svg draws a chart of at least one curve. Its colours are the page's variables, so that it
+// follows the colour scheme.
+func (c chart) svg() (template.HTML, error) {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
-	drawn := false
-	for i, line := range c.Curves {
-		points := thin(line.Points)
-		if len(points) == 0 {
-			continue
+	c.style(p)
+	for i, line := range c.curves {
+		if err := addCurve(p, i, line); err != nil {
+			return "", fmt.Errorf("draw %s: %w", c.title, err)
 		}
-		drawn = true
-		if err := addCurve(p, i, points, line.Dots); err != nil {
-			return "", fmt.Errorf("draw %s: %w", c.Title, err)
-		}
-	}
-	if !drawn {
-		return "", nil
 	}
 	c.fit(p)
-	c.style(p)
 	const width, height = 460, 250
 	canvas := vgsvg.New(width, height)
 	p.Draw(draw.Crop(draw.New(canvas), 0, -10, 0, -6))
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {
-		return "", fmt.Errorf("draw %s: %w", c.Title, err)
+		return "", fmt.Errorf("draw %s: %w", c.title, err)
 	}
 	// The canvas begins with an XML declaration and a size in points; the page sets the size.
 	_, body, _ := bytes.Cut(svg.Bytes(), []byte("xlink\">"))
-	head := fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(c.Alt))
+	head := fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(c.alt))
 	return template.HTML(head + recolor(string(body))), nil
 }
 
-// addCurve draws what is left of a line; a single point is a dot.
-func addCurve(p *plot.Plot, index int, points plotter.XYs, dots bool) error {
-	line, err := plotter.NewLine(points)
+// addCurve draws a line; a single point is a dot.
+func addCurve(p *plot.Plot, index int, c curve) error {
+	line, err := plotter.NewLine(c.points)
 	if err != nil {
 		return err
 	}
 	line.Color, line.Width = seriesColor(index), 1.4
-	line.Dashes = dashes[index/seriesColors%len(dashes)]
 	p.Add(line)
-	if !dots && len(points) > 1 {
+	if !c.dots && len(c.points) > 1 {
 		return nil
 	}
-	marks, err := plotter.NewScatter(points)
+	marks, err := plotter.NewScatter(c.points)
 	if err != nil {
 		return err
 	}
-	marks.GlyphStyle = draw.GlyphStyle{Color: seriesColor(index), Radius: 2.6, Shape: glyphs[index%len(glyphs)]}
+	marks.GlyphStyle = draw.GlyphStyle{Color: seriesColor(index), Radius: 2.6, Shape: glyphs[index%len(glyphs)].shape}
 	p.Add(marks)
 	return nil
 }
 
-var (
-	dashes = [][]vg.Length{nil, {5, 3}, {1.5, 2.5}}
-	// glyphs tell curves apart without their colours; the page's legend shows the same.
-	glyphs = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}}
-)
+// glyphs tell curves apart without their colours. There are fewer than colours, so that thirty
+// curves differ in one or the other.
+var glyphs = []struct {
+	shape draw.GlyphDrawer
+	// text looks like it in the legend.
+	text string
+}{
+	{draw.CircleGlyph{}, "●"}, {draw.BoxGlyph{}, "■"}, {draw.PyramidGlyph{}, "▲"}, {draw.RingGlyph{}, "○"}, {draw.SquareGlyph{}, "□"},
+}
 
 // fit chooses the range of the axes. The highest points of a curve that starts far above the
 // rest are cut off.
 func (c chart) fit(p *plot.Plot) {
 	var all []float64
-	for _, line := range c.Curves {
-		for _, point := range thin(line.Points) {
+	for _, line := range c.curves {
+		for _, point := range line.points {
 			all = append(all, point.Y)
 		}
 	}
@@ -138,21 +145,16 @@ func (c chart) fit(p *plot.Plot) {
 		high = low + 1.3*(most-low)
 	}
 	space := 0.06 * (high - low)
-	if space == 0 {
-		space = max(0.1*math.Abs(high), 1e-9)
+	if space <= 1e-9*math.Abs(high) {
+		space = max(0.1*math.Abs(high), 1e-6)
 	}
-	p.Y.Min, p.Y.Max = max(low-space, c.Floor), min(high+space, c.Ceiling)
-	if low >= 0 && low < 0.4*high {
-		p.Y.Min = max(0, c.Floor)
+	p.Y.Min, p.Y.Max = low-space, high+space
+	if low >= 0 && (c.fromZero || low < 0.4*high) {
+		p.Y.Min = 0
 	}
-	if p.Y.Min >= p.Y.Max {
-		p.Y.Min, p.Y.Max = c.Floor, c.Ceiling
-	}
-	if p.X.Min >= p.X.Max {
-		p.X.Min, p.X.Max = max(p.X.Min-1, 0), p.X.Max+1
-	}
-	if c.MarkName != "" && c.Mark > p.X.Min && c.Mark < p.X.Max {
-		line := &plotter.Line{XYs: plotter.XYs{{X: c.Mark, Y: p.Y.Min}, {X: c.Mark, Y: p.Y.Max}}}
+	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)
+	if c.markName != "" {
+		line := &plotter.Line{XYs: plotter.XYs{{X: c.mark, Y: p.Y.Min}, {X: c.mark, Y: p.Y.Max}}}
 		line.Color, line.Width, line.Dashes = faintInk, 1, []vg.Length{2, 3}
 		p.Add(line)
 	}
@@ -163,7 +165,7 @@ func (c chart) style(p *plot.Plot) {
 	grid.Vertical.Color = nil
 	grid.Horizontal.Color, grid.Horizontal.Width = gridInk, 0.7
 	p.Add(grid)
-	p.X.Label.Text, p.Y.Label.Text = "iterations", c.Unit
+	p.X.Label.Text, p.Y.Label.Text = "iterations", c.unit
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	text := font.Font{Typeface: "Liberation", Variant: "Sans", Size: 11}
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
@@ -174,7 +176,7 @@ func (c chart) style(p *plot.Plot) {
 		axis.Label.TextStyle.Font, axis.Tick.Label.Font = text, text
 		axis.Label.TextStyle.Color, axis.Tick.Label.Color = ink, ink
 	}
-	p.Y.Tick.Length, p.Y.Width = 0, 0
+	p.Y.Width, p.Y.Tick.Width = 0, 0
 	p.Y.Label.Padding = 4
 }
 
@@ -191,7 +193,8 @@ func ticks(low, high float64) []plot.Tick {
 	}
 	var marks []plot.Tick
 	for i := math.Ceil(low/step - 1e-9); i*step <= high*(1+1e-12) && len(marks) < 4*wanted; i++ {
-		marks = append(marks, plot.Tick{Value: i * step, Label: tickLabel(i*step, step)})
+		value := i*step + 0 // not -0
+		marks = append(marks, plot.Tick{Value: value, Label: tickLabel(value, step)})
 	}
 	return marks
 }

@@ -27,8 +27,12 @@ type layerView struct {
 	// Scale is the covariance of the scale's light end, and Ramp the scale.
 	Scale string
 	Ramp  template.URL
-	Facts []fact
+	// Means are of |Σ| over the pairs of different channels, and of those the selected ones.
+	Means []meanRow
 }
+
+// meanRow is a mean of absolute covariances before and after the training.
+type meanRow struct{ Name, Before, After, Change string }
 
 // matrixView is a matrix as a picture.
 type matrixView struct {
@@ -73,50 +77,60 @@ func layers(r record) ([]layerView, error) {
 
 func newLayerView(c run.Covariance, mask []uint8, colors color.Palette) (layerView, error) {
 	view := layerView{Tap: c.Tap, Channels: c.Channels}
-	scale := scaleEnd(c)
-	view.Scale = small(scale)
 	if len(mask) != c.Channels*c.Channels {
 		mask = nil
 	}
-	for _, m := range []struct {
-		title  string
-		values []float32
-	}{{"before training", c.Before}, {"after training", c.After}} {
-		if m.values == nil {
-			continue
+	before, after := absolutes(c.Before), absolutes(c.After)
+	scale := scaleEnd(c.Channels, before, after)
+	view.Scale = small(scale)
+	add := func(title, alt string, values []float64, end float64, colors color.Palette) error {
+		if values == nil {
+			return nil
 		}
-		shown := absolutes(m.values)
-		picture, err := matrixPicture(shown, c.Channels, scale, colors)
-		if err != nil {
-			return view, err
-		}
-		alt := fmt.Sprintf("Absolute covariances of %s %s, %d by %d channels", c.Tap, m.title, c.Channels, c.Channels)
-		view.Matrices = append(view.Matrices, matrixView{m.title, alt, picture})
-		view.Facts = append(view.Facts, fact{"mean |Σ| off the diagonal, " + m.title, small(pairMean(shown, c.Channels, nil)), ""})
-		if mask != nil {
-			view.Facts = append(view.Facts, fact{"mean |Σ| where selected, " + m.title, small(pairMean(shown, c.Channels, mask)), ""})
-		}
+		picture, err := matrixPicture(values, c.Channels, end, colors)
+		view.Matrices = append(view.Matrices, matrixView{title, alt, picture})
+		return err
 	}
+	alt := fmt.Sprintf("Absolute covariances of the %d channels of %s ", c.Channels, c.Tap)
+	if err := add("before training", alt+"before training", before, scale, colors); err != nil {
+		return view, err
+	}
+	if err := add("after training", alt+"after training", after, scale, colors); err != nil {
+		return view, err
+	}
+	view.Means = append(view.Means, newMeanRow("all pairs", c.Channels, before, after, nil))
 	if mask == nil {
 		return view, nil
 	}
-	entries, selected := make([]float64, len(mask)), 0
+	selected := make([]float64, len(mask))
+	n := 0
 	for i, v := range mask {
-		entries[i] = float64(min(v, 1))
-		selected += int(min(v, 1))
-	}
-	picture, err := matrixPicture(entries, c.Channels, 1, maskColors)
-	if err != nil {
-		return view, err
+		if v > 0 {
+			selected[i] = 1
+			n++
+		}
 	}
 	pairs := c.Channels * (c.Channels - 1) / 2
-	view.Matrices = append(view.Matrices, matrixView{"selected by the mask", fmt.Sprintf("The mask of %s selects %d of %d pairs of channels", c.Tap, selected, pairs), picture})
-	view.Facts = append(view.Facts, fact{"selected pairs", count(selected), fmt.Sprintf("of %s, %s", count(pairs), percent(float64(selected)/float64(max(pairs, 1))))})
-	return view, nil
+	what := fmt.Sprintf("%s of %s pairs", count(n), count(pairs))
+	view.Means = append(view.Means, newMeanRow(what+", selected", c.Channels, before, after, mask))
+	return view, add("selected by the mask: "+what, "The mask of "+c.Tap+" selects "+what, selected, 1, maskColors())
 }
 
-// absolutes are the absolute values; those that are not finite become 0.
+func newMeanRow(name string, channels int, before, after []float64, mask []uint8) meanRow {
+	row := meanRow{name, none, none, none}
+	was, is := pairMean(before, channels, mask), pairMean(after, channels, mask)
+	row.Before, row.After = small(was), small(is)
+	if isFinite(is / was) {
+		row.Change = signed(fmt.Sprintf("%+.0f", 100*(is/was-1))) + " %"
+	}
+	return row
+}
+
+// absolutes are the absolute values, nil for nil; those that are not finite become 0.
 func absolutes(values []float32) []float64 {
+	if values == nil {
+		return nil
+	}
 	shown := make([]float64, len(values))
 	for i, v := range values {
 		if a := math.Abs(float64(v)); isFinite(a) {
@@ -126,29 +140,30 @@ func absolutes(values []float32) []float64 {
 	return shown
 }
 
-// scaleEnd is what 99 % of a layer's covariances are below, before and after training, so that
-// a few large ones do not leave all others dark.
-func scaleEnd(c run.Covariance) float64 {
+// scaleEnd is what 99 % of the covariances of different channels are below, before and after
+// training, so that a few large ones do not leave all others dark.
+func scaleEnd(channels int, matrices ...[]float64) float64 {
 	var all []float64
-	for _, matrix := range [][]float32{c.Before, c.After} {
-		for i, v := range absolutes(matrix) {
-			if i/c.Channels < i%c.Channels {
+	for _, matrix := range matrices {
+		for at, v := range matrix {
+			if at/channels < at%channels {
 				all = append(all, v)
 			}
 		}
 	}
-	if len(all) == 0 {
-		return 1
-	}
 	slices.Sort(all)
-	if end := all[len(all)*99/100]; end > 0 {
-		return end
+	if n := len(all); n > 0 && all[n*99/100] > 0 {
+		return all[n*99/100]
 	}
 	return 1
 }
 
-// pairMean is the mean over the pairs of different channels, or those that a mask selects.
+// pairMean is the mean over the pairs of different channels, or those that a mask selects; NaN
+// without any.
 func pairMean(values []float64, channels int, mask []uint8) float64 {
+	if values == nil {
+		return math.NaN()
+	}
 	sum, n := 0.0, 0
 	for i := range channels {
 		for at := i*channels + i + 1; at < (i+1)*channels; at++ {
@@ -202,22 +217,23 @@ func heat() (color.Palette, error) {
 	return palette.Palette(m.Palette(levels)).Colors(), nil
 }
 
-var maskColors = func() color.Palette {
+// maskColors go from nothing selected to all: larger masks are averaged, too.
+func maskColors() color.Palette {
 	const levels = 16
-	from, to := [3]float64{238, 240, 243}, [3]float64{0, 84, 147}
+	none, all := [3]float64{30, 34, 42}, [3]float64{110, 205, 255}
 	var p color.Palette
 	for i := range levels {
-		t := float64(i) / (levels - 1)
-		mix := func(c int) uint8 { return uint8(math.Round(from[c] + t*(to[c]-from[c]))) }
+		mix := func(c int) uint8 {
+			return uint8(math.Round(none[c] + (all[c]-none[c])*float64(i)/(levels-1)))
+		}
 		p = append(p, color.RGBA{mix(0), mix(1), mix(2), 255})
 	}
 	return p
-}()
+}
 
 func pngURL(picture image.Image) (template.URL, error) {
 	var file bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&file, picture); err != nil {
+	if err := png.Encode(&file, picture); err != nil {
 		return "", fmt.Errorf("encode picture: %w", err)
 	}
 	return dataURL("image/png", file.Bytes()), nil

@@ -31,8 +31,11 @@ func change(v float64) string {
 	if text == "+0.0" || text == "-0.0" {
 		return "±0.0"
 	}
-	return strings.Replace(text, "-", "−", 1)
+	return signed(text)
 }
+
+// signed writes a minus that is as wide as a plus.
+func signed(number string) string { return strings.Replace(number, "-", "−", 1) }
 
 // percent writes a share of 0 to 1.
 func percent(v float64) string {

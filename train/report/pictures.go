@@ -46,13 +46,22 @@ type picturePart struct {
 // kinds are the kinds of figures with their parts, and how many of each are shown.
 var kinds = []struct {
 	name, title string
-	parts       []string
+	parts       []figurePart
 	limit       int
 }{
-	{"sample", "Sample", []string{"image", "truth", "prediction"}, 6},
-	{"worst", "Worst", []string{"image", "truth", "prediction"}, 4},
-	{"rebuilt", "Picture", []string{"image", "base", "whitened"}, 4},
+	{"sample", "Sample", segmented, 6},
+	{"worst", "Worst", segmented, 4},
+	{"rebuilt", "Picture", []figurePart{{"image", "image", false}, {"base", "rebuilt from the baseline's features", false}, {"whitened", "rebuilt from whitened features", false}}, 4},
 }
+
+// figurePart is a part's name in the file's name, and what it shows. Drawn ones have few
+// colours.
+type figurePart struct {
+	name, title string
+	drawn       bool
+}
+
+var segmented = []figurePart{{"image", "image", false}, {"truth", "truth", true}, {"prediction", "prediction", true}}
 
 var figureName = regexp.MustCompile(`^(sample|worst|rebuilt)_([0-9]{1,6})_(image|truth|prediction|base|whitened)\.png$`)
 
@@ -86,13 +95,13 @@ func readPictures(dir string, set labels.Set) (pictures, error) {
 		for i, n := range found[:min(len(found), kind.limit)] {
 			row := pictureRow{Title: fmt.Sprintf("%s %d", kind.title, i+1)}
 			for _, part := range kind.parts {
-				file := fmt.Sprintf("%s_%d_%s.png", kind.name, n, part)
+				file := fmt.Sprintf("%s_%d_%s.png", kind.name, n, part.name)
 				if !files[file] {
 					continue
 				}
-				picture, err := embed(filepath.Join(folder, file), part == "truth" || part == "prediction")
+				picture, err := embed(filepath.Join(folder, file), part.drawn)
 				errs = append(errs, err)
-				row.Parts = append(row.Parts, picturePart{part, fmt.Sprintf("%s, %s", row.Title, part), picture})
+				row.Parts = append(row.Parts, picturePart{part.title, row.Title + ": " + part.title, picture})
 			}
 			rows[kind.name] = append(rows[kind.name], row)
 		}
@@ -115,12 +124,12 @@ func embed(path string, drawn bool) (template.URL, error) {
 	if err != nil {
 		return "", fmt.Errorf("read figure %s: %w", path, err)
 	}
-	picture = shrink(picture, drawn)
+	shown := shrink(picture, drawn)
 	if drawn {
-		return pngURL(reduce(picture))
+		return pngURL(reduce(shown))
 	}
 	var file bytes.Buffer
-	if err := jpeg.Encode(&file, picture, &jpeg.Options{Quality: 82}); err != nil {
+	if err := jpeg.Encode(&file, shown, &jpeg.Options{Quality: 82}); err != nil {
 		return "", fmt.Errorf("encode figure %s: %w", path, err)
 	}
 	return dataURL("image/jpeg", file.Bytes()), nil
@@ -146,14 +155,15 @@ func decode(path string) (image.Image, error) {
 }
 
 // shrink scales wide pictures to maxWidth. The colours of drawn ones are not mixed.
-func shrink(picture image.Image, drawn bool) image.Image {
+func shrink(picture image.Image, drawn bool) *image.RGBA {
 	b := picture.Bounds()
-	if b.Dx() <= maxWidth {
-		return picture
+	width, height := b.Dx(), b.Dy()
+	if width > maxWidth {
+		width, height = maxWidth, max(height*maxWidth/width, 1)
 	}
-	small := image.NewRGBA(image.Rect(0, 0, maxWidth, max(b.Dy()*maxWidth/b.Dx(), 1)))
+	small := image.NewRGBA(image.Rect(0, 0, width, height))
 	var scaler draw.Interpolator = draw.ApproxBiLinear
-	if drawn {
+	if drawn || width == b.Dx() {
 		scaler = draw.NearestNeighbor
 	}
 	scaler.Scale(small, small.Bounds(), picture, b, draw.Src, nil)
@@ -161,24 +171,22 @@ func shrink(picture image.Image, drawn bool) image.Image {
 }
 
 // reduce returns the picture with a palette, which takes less room, if it has few colours.
-func reduce(picture image.Image) image.Image {
-	b := picture.Bounds()
-	small := image.NewPaletted(image.Rect(0, 0, b.Dx(), b.Dy()), nil)
+func reduce(picture *image.RGBA) image.Image {
+	small := image.NewPaletted(picture.Rect, nil)
 	index := map[color.RGBA]uint8{}
-	for y := range b.Dy() {
-		for x := range b.Dx() {
-			c := color.RGBAModel.Convert(picture.At(b.Min.X+x, b.Min.Y+y)).(color.RGBA)
-			i, known := index[c]
-			if !known {
-				if len(index) == 256 {
-					return picture
-				}
-				i = uint8(len(index))
-				index[c] = i
-				small.Palette = append(small.Palette, c)
+	for at := range small.Pix {
+		rgba := picture.Pix[4*at : 4*at+4]
+		c := color.RGBA{rgba[0], rgba[1], rgba[2], rgba[3]}
+		i, known := index[c]
+		if !known {
+			if len(index) == 256 {
+				return picture
 			}
-			small.Pix[y*small.Stride+x] = i
+			i = uint8(len(index))
+			index[c] = i
+			small.Palette = append(small.Palette, c)
 		}
+		small.Pix[at] = i
 	}
 	return small
 }

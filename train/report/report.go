@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -46,10 +47,16 @@ var layoutText string
 var style string
 
 var layout = template.Must(template.New("report").Funcs(template.FuncMap{
-	"points": points, "change": change, "count": count[int], "color": func(rgb [3]uint8) template.CSS {
+	"points": points, "change": change, "count": count[int], "breakable": breakable,
+	"color": func(rgb [3]uint8) template.CSS {
 		return template.CSS(fmt.Sprintf("#%02x%02x%02x", rgb[0], rgb[1], rgb[2]))
 	},
 }).Parse(layoutText))
+
+// breakable lets long names, as of data sets, go on in another line.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.NewReplacer(":", ":<wbr>", "_", "_<wbr>").Replace(template.HTMLEscapeString(name)))
+}
 
 // page is what the layout shows.
 type page struct {

@@ -192,17 +192,16 @@ func figures(t testing.TB, dir string, set labels.Set, width, height int) {
 	for _, kind := range kinds {
 		for n := range kind.limit {
 			for _, part := range kind.parts {
-				photo := part != "truth" && part != "prediction"
 				wrong := 0.0
-				if part == "prediction" {
+				if part.name == "prediction" {
 					wrong = 0.04
 				}
-				f, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s_%d_%s.png", kind.name, n, part)))
+				f, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s_%d_%s.png", kind.name, n, part.name)))
 				if err != nil {
 					t.Fatal(err)
 				}
 				encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-				if err := encoder.Encode(f, street(uint64(n), width, height, set, photo, wrong)); err != nil {
+				if err := encoder.Encode(f, street(uint64(n), width, height, set, !part.drawn, wrong)); err != nil {
 					t.Fatal(err)
 				}
 				if err := f.Close(); err != nil {

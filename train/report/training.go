@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
-	"math"
+	"slices"
 
 	"gonum.org/v1/plot/plotter"
 
@@ -24,115 +24,96 @@ type legendEntry struct {
 	Dotted      bool
 }
 
-// glyphTexts look like glyphs.
-var glyphTexts = []string{"●", "■", "▲", "○", "□", "△"}
-
 // charts draws what there is of the training's curves.
 func charts(r record) ([]drawnChart, error) {
 	var drawn []drawnChart
 	for _, c := range []chart{lossChart(r), accuracyChart(r.Evaluations), rateChart(r.Metrics), speedChart(r.Metrics)} {
-		svg, err := c.SVG()
+		if len(c.curves) == 0 {
+			continue
+		}
+		svg, err := c.svg()
 		if err != nil {
 			return nil, err
 		}
-		if svg == "" {
-			continue
-		}
-		d := drawnChart{Title: c.Title, SVG: svg}
-		for i, line := range c.Curves {
-			if len(thin(line.Points)) == 0 || len(c.Curves) == 1 && c.MarkName == "" {
-				continue
-			}
-			e := legendEntry{Name: line.Name, Series: i % seriesColors, Glyph: "━"}
-			if line.Dots {
-				e.Glyph = glyphTexts[i%len(glyphTexts)]
-			}
-			d.Legend = append(d.Legend, e)
-		}
-		if c.MarkName != "" {
-			d.Legend = append(d.Legend, legendEntry{Name: c.MarkName, Glyph: "┊", Dotted: true})
-		}
-		drawn = append(drawn, d)
+		drawn = append(drawn, drawnChart{c.title, svg, c.legend()})
 	}
 	return drawn, nil
 }
 
+// legend names the curves, unless the title says it all.
+func (c chart) legend() []legendEntry {
+	if len(c.curves) == 1 && c.curves[0].name == c.title {
+		return nil
+	}
+	var entries []legendEntry
+	for i, line := range c.curves {
+		e := legendEntry{Name: line.name, Series: i % seriesColors, Glyph: "━"}
+		if line.dots {
+			e.Glyph = glyphs[i%len(glyphs)].text
+		}
+		entries = append(entries, e)
+	}
+	if c.markName != "" {
+		entries = append(entries, legendEntry{Name: c.markName, Glyph: "┊", Dotted: true})
+	}
+	return entries
+}
+
 func lossChart(r record) chart {
-	c := chart{Title: "Loss", Unit: "loss", Floor: math.Inf(-1), Ceiling: math.Inf(1)}
-	lambda := 1.0
-	whitening := "whitening"
+	lambda, whitening := 1.0, "whitening"
 	if w := r.Config.Whitening; w != nil {
 		lambda, whitening = w.Lambda, fmt.Sprintf("whitening × λ (%v)", w.Lambda)
 	}
-	c.Curves = []curve{
-		column(r.Metrics, "whole", func(m run.Metric) float64 { return m.Loss }),
+	c := newChart("Loss", "loss", "The loss and its terms over the iterations.",
+		column(r.Metrics, "total", func(m run.Metric) float64 { return m.Loss }),
 		column(r.Metrics, "cross-entropy", func(m run.Metric) float64 { return m.CE }),
 		column(r.Metrics, "auxiliary head", func(m run.Metric) float64 { return m.Aux }),
 		column(r.Metrics, whitening, func(m run.Metric) float64 { return lambda * m.Whitening }),
+	)
+	first := slices.IndexFunc(r.Metrics, func(m run.Metric) bool { return isFinite(m.Whitening) })
+	if first > 0 {
+		c.mark, c.markName = float64(r.Metrics[first].Iteration), "whitening begins"
 	}
-	for i, m := range r.Metrics {
-		if i > 0 && isFinite(m.Whitening) {
-			if !isFinite(r.Metrics[i-1].Whitening) {
-				c.Mark, c.MarkName = float64(m.Iteration), "whitening begins"
-			}
-			break
-		}
-	}
-	c.Alt = "The loss and its terms over the iterations." + ends(c.Curves)
 	return c
 }
 
-// ends says where the curves end.
-func ends(curves []curve) string {
-	text := ""
-	for _, line := range curves {
-		if points := thin(line.Points); len(points) > 0 {
-			text += fmt.Sprintf(" At the end %s is %s.", line.Name, small(points[len(points)-1].Y))
-		}
-	}
-	return text
-}
-
 func column(metrics []run.Metric, name string, value func(run.Metric) float64) curve {
-	c := curve{Name: name}
+	c := curve{name: name}
 	for _, m := range metrics {
-		c.Points = append(c.Points, plotter.XY{X: float64(m.Iteration), Y: value(m)})
+		c.points = append(c.points, plotter.XY{X: float64(m.Iteration), Y: value(m)})
 	}
 	return c
 }
 
 func accuracyChart(all []run.Evaluation) chart {
-	c := chart{Title: "mIoU by domain", Unit: "mIoU, points", Ceiling: 100}
+	var curves []curve
 	for _, last := range run.LastEvaluations(all) {
-		line := curve{Name: last.Domain, Dots: true}
+		line := curve{name: last.Domain, dots: true}
 		if last.Adapted {
-			line.Name += " (adapted)"
+			line.name += " (adapted)"
 		}
 		for _, e := range all {
 			if e.Domain == last.Domain && e.Adapted == last.Adapted {
-				line.Points = append(line.Points, plotter.XY{X: float64(e.Iteration), Y: e.MIoU})
+				line.points = append(line.points, plotter.XY{X: float64(e.Iteration), Y: e.MIoU})
 			}
 		}
-		c.Curves = append(c.Curves, line)
+		curves = append(curves, line)
 	}
-	c.Alt = "The mIoU on each domain over the iterations." + ends(c.Curves)
-	return c
+	return newChart("mIoU by domain", "mIoU, points", "The mIoU on each domain over the iterations.", curves...)
 }
 
 func rateChart(metrics []run.Metric) chart {
-	line := column(metrics, "learning rate", func(m run.Metric) float64 { return m.LearningRate })
-	return chart{
-		Title: "Learning rate", Unit: "learning rate", Ceiling: math.Inf(1), Curves: []curve{line},
-		Alt: "The learning rate over the iterations." + ends([]curve{line}),
-	}
+	const title = "Learning rate"
+	return newChart(title, "learning rate", "The learning rate over the iterations.",
+		column(metrics, title, func(m run.Metric) float64 { return m.LearningRate }))
 }
 
 func speedChart(metrics []run.Metric) chart {
-	line := column(metrics, "throughput", func(m run.Metric) float64 { return m.PicturesPerSecond })
-	return chart{
-		Title: "Throughput", Unit: "pictures per second", Ceiling: math.Inf(1), Curves: []curve{line},
-		Alt: "The pictures per second over the iterations." + ends([]curve{line}),
-	}
+	const title = "Throughput"
+	c := newChart(title, "pictures per second", "The pictures per second over the iterations.",
+		column(metrics, title, func(m run.Metric) float64 { return m.PicturesPerSecond }))
+	c.fromZero = true
+	return c
 }
 
 // speed is how fast the training is, in numbers.
