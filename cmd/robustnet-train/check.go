@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-isatty"
@@ -34,8 +35,8 @@ A SOURCE is [NAME=]LAYOUT=DIR[:SPLIT]:
   folder=FILE.yaml@DIR     the same, dataset.yaml being elsewhere
   scenes=day+rain:0-1999   procedural streets with these seeds, drawn in each style
 
-All but cityscapes and scenes may also be images/ and labels/ with lists splits/SPLIT.txt, or
-all pictures without SPLIT. docs/data.md has the trees.
+All but cityscapes, synthia and scenes may also be images/ and labels/ with lists
+splits/SPLIT.txt, or all pictures without SPLIT. docs/data.md has the trees.
 
 The exit code is 1 if there is a fault.`
 
@@ -122,7 +123,7 @@ func reportText(r *data.Report) string {
 	for _, u := range r.Unknown {
 		fmt.Fprintf(&text, "unknown label id %d: %s pixels in %s files\n", u.ID, count(u.Pixels), count(u.Files))
 	}
-	for _, line := range append(r.Skipped, r.Faults...) {
+	for _, line := range slices.Concat(r.Notes, r.Faults) {
 		text.WriteString(line + "\n")
 	}
 	text.WriteByte('\n')

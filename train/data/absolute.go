@@ -15,9 +15,9 @@ func Absolute(source string) (string, error) {
 	if p.layout == scenesLayout {
 		return source, nil
 	}
-	places := strings.Split(p.place, "@")
-	if p.layout != folderLayout {
-		places = []string{p.place}
+	places := []string{p.place}
+	if file, dir, ok := cutDescribed(p.place); ok && p.layout == folderLayout {
+		places = []string{file, dir}
 	}
 	for i, place := range places {
 		if places[i], err = filepath.Abs(place); err != nil {

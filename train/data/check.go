@@ -25,9 +25,9 @@ type Report struct {
 	IgnoredPixels int64 `json:"ignored_pixels"`
 	// Unknown are the label ids that the layout does not know, in their order.
 	Unknown []UnknownCount `json:"unknown,omitempty"`
-	// Skipped are the pairs that the layout leaves out. They are no faults: it is known to
-	// have some.
-	Skipped []string `json:"skipped,omitempty"`
+	// Notes are lines that begin with a path and tell of what is odd but does no harm: pairs
+	// that the layout leaves out, and pictures without any pixel of a class.
+	Notes []string `json:"notes,omitempty"`
 	// Faults are lines that begin with a path. What is faulty is counted nowhere else but in
 	// Unknown.
 	Faults []string `json:"faults,omitempty"`
@@ -64,7 +64,7 @@ func Check(ctx context.Context, source string, progress func(done, all int)) (*R
 		return nil, fmt.Errorf("check %s: %w", source, err)
 	}
 	classes := len(set.Classes.Classes)
-	c := &checker{set: set, faults: faults, sizes: map[[2]int]int{}, pixels: make([]int64, classes), pictures: make([]int, classes)}
+	c := &checker{set: set, faults: faults, notes: set.Skipped, sizes: map[[2]int]int{}, pixels: make([]int64, classes), pictures: make([]int, classes)}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range set.Len() {
@@ -95,6 +95,7 @@ type checker struct {
 	ignored  int64
 	unknown  [256]UnknownCount
 	faults   []error
+	notes    []error
 }
 
 func (c *checker) check(i int, progress func(done, all int)) {
@@ -104,7 +105,7 @@ func (c *checker) check(i int, progress func(done, all int)) {
 	if err != nil {
 		c.fault(err)
 	} else {
-		c.count(p)
+		c.count(p, c.set.samples[i])
 	}
 	c.done++
 	if progress != nil {
@@ -112,7 +113,7 @@ func (c *checker) check(i int, progress func(done, all int)) {
 	}
 }
 
-func (c *checker) count(p *Picture) {
+func (c *checker) count(p *Picture, s Sample) {
 	var histogram [256]int64
 	for _, id := range p.Labels {
 		histogram[id]++
@@ -120,6 +121,9 @@ func (c *checker) count(p *Picture) {
 	c.good++
 	c.sizes[[2]int{p.Width, p.Height}]++
 	c.ignored += histogram[Ignored]
+	if p.Labels != nil && histogram[Ignored] == int64(len(p.Labels)) {
+		c.notes = append(c.notes, fault(s.Label, "no pixel has a class"))
+	}
 	for class := range c.pixels {
 		c.pixels[class] += histogram[class]
 		if histogram[class] > 0 {
@@ -160,7 +164,7 @@ func (c *checker) report() *Report {
 			r.Unknown = append(r.Unknown, u)
 		}
 	}
-	r.Skipped, r.Faults = lines(c.set.Skipped), lines(c.faults)
+	r.Notes, r.Faults = lines(c.notes), lines(c.faults)
 	return r
 }
 

@@ -93,6 +93,9 @@ func readImageFile(path string) ([]byte, image.Point, error) {
 	if err != nil {
 		return nil, image.Point{}, fileFault(path, err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, image.Point{}, fault(path, "it is no regular file")
+	}
 	if info.Size() > maxFileBytes {
 		return nil, image.Point{}, fault(path, "the file is larger than %d MiB", maxFileBytes>>20)
 	}

@@ -51,15 +51,21 @@ func (n *numbers) UnmarshalYAML(text []byte) error {
 
 // openFolder opens DIR[:SPLIT], FILE.yaml[:SPLIT] or FILE.yaml@DIR[:SPLIT].
 func openFolder(place string) (*Set, []error, error) {
-	if file, dir, ok := strings.Cut(place, ".yaml@"); ok {
-		dir, split := splitOff(dir)
-		return openDescribed(file+".yaml", dir, split)
+	if file, rest, ok := cutDescribed(place); ok {
+		dir, split := splitOff(rest)
+		return openDescribed(file, dir, split)
 	}
 	path, split := splitOff(place)
 	if isDir(path) {
 		return openDescribed(filepath.Join(path, DescriptionFile), path, split)
 	}
 	return openDescribed(path, "", split)
+}
+
+// cutDescribed takes FILE.yaml@DIR[:SPLIT] apart.
+func cutDescribed(place string) (file, dir string, ok bool) {
+	file, dir, ok = strings.Cut(place, ".yaml@")
+	return file + ".yaml", dir, ok
 }
 
 // openDescribed opens a folder by its description. root, if not empty, replaces what the
@@ -140,7 +146,10 @@ func (d description) layout(path string) (*layout, []labels.Map, error) {
 func (d description) classes(path string) (labels.Set, []int, error) {
 	s := labels.Set{Name: d.Name, Ignore: 255}
 	if s.Name == "" {
-		s.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		s.Name = strings.TrimSuffix(setName(path, ""), ".yaml")
+		if filepath.Base(path) == DescriptionFile {
+			s.Name = setName(filepath.Dir(path), "")
+		}
 	}
 	spare, err := labels.Generic(max(len(d.Classes), 1))
 	if err != nil {

@@ -41,7 +41,7 @@ func LayoutNames() []string {
 //	scenes=day+rain:0-1999    procedural streets with these seeds
 //
 // Where a layout has a folder for each split, that of training is the default. All but
-// cityscapes and scenes may also come as images/ and labels/ with lists of names,
+// cityscapes, synthia and scenes may also come as images/ and labels/ with lists of names,
 // splits/SPLIT.txt; there the default is every picture. Several splits are joined by "+". A
 // folder whose name has a colon is taken whole if it exists. docs/data.md has the trees.
 //
