@@ -18,9 +18,14 @@ type Config struct {
 	Method nn.Method `yaml:"method"`
 	// Whitening is nil where it is unknown or there is no whitening loss.
 	Whitening *whiten.Settings `yaml:"whitening,omitempty"`
-	Labels    labels.Set       `yaml:"labels"`
+	// Training is nil in runs that were imported.
+	Training *Training  `yaml:"training,omitempty"`
+	Labels   labels.Set `yaml:"labels"`
 	// Origin says in words where the weights came from.
 	Origin string `yaml:"origin"`
+	// Adapted, unless empty, says which pictures of a target domain the network has seen
+	// without labels, so that its results there are not those of domain generalisation.
+	Adapted string `yaml:"adapted,omitempty"`
 }
 
 // Validate reports everything that is wrong, joined.
@@ -31,6 +36,12 @@ func (c Config) Validate() error {
 	}
 	if w := c.Whitening; w != nil {
 		errs = append(errs, w.Validate(), checkLoss(c.Method, *w))
+	}
+	if t := c.Training; t != nil {
+		errs = append(errs, t.Validate())
+		if c.Method == nn.ISW {
+			errs = append(errs, t.Masks.validate())
+		}
 	}
 	return errors.Join(errs...)
 }
