@@ -51,6 +51,12 @@ type Sample struct {
 	street street
 }
 
+// NewSet returns a labelled set of pictures that are made by read, which several goroutines
+// may call at once.
+func NewSet(name string, classes labels.Set, samples []Sample, read func(Sample) (*Picture, error)) *Set {
+	return &Set{Name: name, Classes: classes, samples: samples, read: read}
+}
+
 // Len returns the number of pictures.
 func (s *Set) Len() int { return len(s.samples) }
 

@@ -1,0 +1,75 @@
+package augment
+
+import (
+	"image"
+	"math/cmplx"
+
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+// FDA gives pictures the style of others: the lowest frequencies of each channel take the
+// amplitudes that they have in a picture from elsewhere, and keep their phases (Yang and
+// Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020). The
+// frequencies across and down are those up to ⌊Beta·d⌋ cycles, d the shorter side. It is off
+// where Probability is 0.
+type FDA struct {
+	Beta float64 `yaml:"beta"`
+	// Probability is that of taking another picture's style.
+	Probability float64 `yaml:"probability"`
+}
+
+// PublishedFDA returns the smallest of the authors' settings, for every picture.
+func PublishedFDA() FDA { return FDA{Beta: 0.01, Probability: 1} }
+
+// Style is what FDA takes from a picture: few numbers, so that the styles of a whole data set
+// can be kept.
+type Style struct {
+	width, height, highest int
+	// amplitudes are by channel, frequency across from 0, frequency down from −highest.
+	amplitudes []float64
+}
+
+// Style returns the style of a whole picture, for pictures of another size in pixels, to which
+// it is scaled.
+func (f FDA) Style(p *data.Picture, width, height int) Style {
+	rgb := make([]uint8, 3*width*height)
+	size := image.Pt(width, height)
+	resample(rgb, image.Rectangle{Max: size}, p.RGB, image.Pt(p.Width, p.Height), size)
+	style := Style{width: width, height: height, highest: f.highest(width, height)}
+	s := takeSpectrum(width, height)
+	defer spectra.Put(s)
+	for channel := range 3 {
+		s.analyse(rgb, channel)
+		s.lowest(style.highest, func(c *complex128) {
+			style.amplitudes = append(style.amplitudes, cmplx.Abs(*c))
+		})
+	}
+	return style
+}
+
+func (f FDA) highest(width, height int) int { return int(f.Beta * float64(min(width, height))) }
+
+// Apply gives a style to a picture of three bytes a pixel, of the size that the style was
+// taken for, in place.
+func (s Style) Apply(rgb []uint8) {
+	spectrum := takeSpectrum(s.width, s.height)
+	defer spectra.Put(spectrum)
+	next := s.amplitudes
+	for channel := range 3 {
+		spectrum.analyse(rgb, channel)
+		spectrum.lowest(s.highest, func(c *complex128) {
+			*c = withAmplitude(*c, next[0])
+			next = next[1:]
+		})
+		spectrum.synthesise(rgb, channel)
+	}
+}
+
+// lowest visits the coefficients of the lowest frequencies, always in the same order.
+func (s *spectrum) lowest(highest int, visit func(*complex128)) {
+	for m := range highest + 1 {
+		for n := -highest; n <= highest; n++ {
+			visit(&s.columns[m][(n+s.height)%s.height])
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package feed
+
+import (
+	"sync"
+
+	"github.com/robustnet-edge/robustnet/train/augment"
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+// cache keeps the pictures that were read first, until its memory is used up. As each picture
+// is drawn about as often as others, exchanging them would not help.
+type cache struct {
+	mu       sync.Mutex
+	free     int64
+	pictures map[cached]*data.Picture
+}
+
+type cached struct {
+	set   *data.Set
+	index int
+}
+
+// read returns a picture that must not be changed.
+func (c *cache) read(set *data.Set, index int) (*data.Picture, error) {
+	key := cached{set, index}
+	c.mu.Lock()
+	p := c.pictures[key]
+	c.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, err := set.Read(index)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bytes := int64(len(p.RGB) + len(p.Labels))
+	if _, ok := c.pictures[key]; !ok && bytes <= c.free {
+		if c.pictures == nil {
+			c.pictures = map[cached]*data.Picture{}
+		}
+		c.pictures[key] = p
+		c.free -= bytes
+	}
+	return p, nil
+}
+
+// styles keeps the styles of all target pictures that were used.
+type styles struct {
+	mu   sync.Mutex
+	seen map[int]augment.Style
+}
+
+func (s *styles) of(r augment.Recipe, targets *data.Set, index int) (augment.Style, error) {
+	s.mu.Lock()
+	style, ok := s.seen[index]
+	s.mu.Unlock()
+	if ok {
+		return style, nil
+	}
+	p, err := targets.Read(index)
+	if err != nil {
+		return style, err
+	}
+	style = r.FDA.Style(p, r.CropSide, r.CropSide)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = map[int]augment.Style{}
+	}
+	s.seen[index] = style
+	return style, nil
+}
