@@ -20,6 +20,7 @@ require (
 	gocv.io/x/gocv v0.31.0
 	golang.org/x/image v0.25.0
 	golang.org/x/sync v0.19.0
+	gonum.org/v1/gonum v0.16.0
 	gonum.org/v1/plot v0.15.2
 	google.golang.org/protobuf v1.36.10
 )
@@ -73,7 +74,6 @@ require (
 	golang.org/x/term v0.38.0 // indirect
 	golang.org/x/text v0.32.0 // indirect
 	golang.org/x/tools v0.40.1-0.20260108161641-ca281cf95054 // indirect
-	gonum.org/v1/gonum v0.16.0 // indirect
 	honnef.co/go/tools v0.7.0 // indirect
 )
 
