@@ -104,7 +104,7 @@ func (t *hueTables) rgb(h, s, v uint8) (r, g, b uint8) {
 	if sextant&1 == 0 {
 		f = 1 - f
 	}
-	between := uint8(float64(v)*(1-t.full[s]*f) + 0.5)
+	between := uint8(float64(float32(float64(v)*(1-float64(t.full[s]*f)))) + 0.5)
 	switch sextant {
 	case 0:
 		return v, between, p
