@@ -79,7 +79,7 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return cli.AsUsage(err)
 	}
-	if err := checkTarget(o.out); err != nil {
+	if err := checkTarget("--out", o.out); err != nil {
 		return err
 	}
 	r, err := trainrun.Open(o.run)
@@ -105,19 +105,19 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 }
 
 // checkTarget says in time, for measuring takes long, why no file can be written.
-func checkTarget(path string) error {
+func checkTarget(flag, path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("--out %s: it is a folder; name a file in it", path)
+		return fmt.Errorf("%s %s: it is a folder; name a file in it", flag, path)
 	}
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--out %s: folder %s does not exist; make it first", path, folder)
+		return fmt.Errorf("%s %s: folder %s does not exist; make it first", flag, path, folder)
 	case err != nil:
-		return fmt.Errorf("--out %s: %w", path, err)
+		return fmt.Errorf("%s %s: %w", flag, path, err)
 	case !info.IsDir():
-		return fmt.Errorf("--out %s: %s is not a folder; name another one", path, folder)
+		return fmt.Errorf("%s %s: %s is not a folder; name another one", flag, path, folder)
 	}
 	return nil
 }

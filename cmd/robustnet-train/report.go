@@ -55,7 +55,7 @@ func (o *reportOptions) report(out io.Writer) error {
 		}
 	}
 	if o.out != "" {
-		if err := checkTarget(o.out); err != nil {
+		if err := checkTarget("--out", o.out); err != nil {
 			return err
 		}
 	}

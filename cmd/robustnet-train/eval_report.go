@@ -1,0 +1,310 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
+	"github.com/robustnet-edge/robustnet/train/corrupt"
+	"github.com/robustnet-edge/robustnet/train/data"
+	"github.com/robustnet-edge/robustnet/train/evaluate"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
+)
+
+// evalReport is what 'eval --json' prints. Accuracies are in points, 0 to 100.
+type evalReport struct {
+	Inference evalInference `json:"inference"`
+	// Results are in the order of models, domains and conditions; after an interruption, the
+	// finished ones.
+	Results []evalResult `json:"results"`
+	// Robustness is there with --corruptions.
+	Robustness []robustness `json:"robustness,omitempty"`
+	Stopped    bool         `json:"stopped,omitempty"`
+}
+
+// evalInference says how the runs looked at pictures; see [evaluate.Inference].
+type evalInference struct {
+	Scales   []float64 `json:"scales"`
+	Flip     bool      `json:"flip"`
+	Window   int       `json:"window"`
+	MaxWidth int       `json:"max_width"`
+}
+
+// evalResult is the accuracy of one model on one domain under one condition.
+type evalResult struct {
+	Model string `json:"model"`
+	// Corruption and Severity are empty for clean pictures.
+	Corruption        corrupt.Kind `json:"corruption,omitempty"`
+	Severity          int          `json:"severity,omitempty"`
+	PicturesPerSecond float64      `json:"pictures_per_second"`
+	trainrun.Evaluation
+}
+
+// robustness sums up the corruptions of one model on one domain.
+type robustness struct {
+	Model  string `json:"model"`
+	Domain string `json:"domain"`
+	// Clean and Mean are mIoU on clean pictures and its mean over all corruptions and
+	// severities; Relative is the latter in percent of the former.
+	Clean    float64 `json:"clean"`
+	Mean     float64 `json:"mean"`
+	Relative float64 `json:"relative"`
+}
+
+func (o *evalOptions) describe() evalInference {
+	scales := o.inference.Scales
+	if len(scales) == 0 {
+		scales = []float64{1}
+	}
+	return evalInference{scales, o.inference.Flip, o.inference.Window, o.inference.MaxWidth}
+}
+
+func newEvalResult(m *evalModel, r evaluate.Result, c condition) evalResult {
+	e := evalResult{Model: m.name, Corruption: c.kind, Severity: c.severity, Evaluation: r.Evaluation(m.iteration)}
+	e.Adapted = m.adapted
+	e.PicturesPerSecond = float64(r.Pictures) / max(r.Predicting.Seconds(), 1e-9)
+	return e
+}
+
+// line is the result for the log.
+func (r evalResult) line() string {
+	return fmt.Sprintf("%s on %s%s: %.2f mIoU, %s pictures, %.1f a second", r.Model, r.Domain,
+		condition{r.Corruption, r.Severity}.suffix(), r.MIoU, count(r.Pictures), r.PicturesPerSecond)
+}
+
+// find returns the result of a model on a domain, nil if it is not finished.
+func (r *evalReport) find(model, domain string, c condition) *evalResult {
+	i := slices.IndexFunc(r.Results, func(e evalResult) bool {
+		return e.Model == model && e.Domain == domain && e.Corruption == c.kind && e.Severity == c.severity
+	})
+	if i < 0 {
+		return nil
+	}
+	return &r.Results[i]
+}
+
+// summarise fills Robustness.
+func (r *evalReport) summarise() {
+	for _, clean := range r.Results {
+		if clean.Corruption != "" {
+			continue
+		}
+		sum, n := 0.0, 0
+		for _, e := range r.Results {
+			if e.Model == clean.Model && e.Domain == clean.Domain && e.Corruption != "" {
+				sum, n = sum+e.MIoU, n+1
+			}
+		}
+		if n > 0 {
+			mean := sum / float64(n)
+			r.Robustness = append(r.Robustness, robustness{clean.Model, clean.Domain, clean.MIoU, mean, 100 * mean / max(clean.MIoU, 1e-9)})
+		}
+	}
+}
+
+// write prints the report and writes the CSV file.
+func (o *evalOptions) write(r evalReport, models []*evalModel, domains []*data.Set) error {
+	if o.csv != "" {
+		if err := atomicfile.Replace(o.csv, r.writeCSV); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		e := json.NewEncoder(o.out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	_, err := io.WriteString(o.out, o.text(&r, models, domains))
+	return err
+}
+
+// writeCSV writes every figure on a line: miou, pixel_accuracy, pictures_per_second, and
+// iou, of which the class is named.
+func (r *evalReport) writeCSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	lines := [][]string{{"model", "domain", "corruption", "severity", "pictures", "measure", "class", "value"}}
+	for _, e := range r.Results {
+		figure := func(measure, class string, value float64) {
+			lines = append(lines, []string{e.Model, e.Domain, string(e.Corruption), strconv.Itoa(e.Severity),
+				strconv.Itoa(e.Pictures), measure, class, strconv.FormatFloat(value, 'f', 4, 64)})
+		}
+		figure("miou", "", e.MIoU)
+		figure("pixel_accuracy", "", e.PixelAccuracy)
+		figure("pictures_per_second", "", e.PicturesPerSecond)
+		for i, class := range e.Classes {
+			figure("iou", class, e.IoU[i])
+		}
+	}
+	return w.WriteAll(lines)
+}
+
+// text is the report for people.
+func (o *evalOptions) text(r *evalReport, models []*evalModel, domains []*data.Set) string {
+	tables := []string{
+		r.overview("mIoU", models, domains, func(e *evalResult) string { return points(e.MIoU) }),
+		r.overview("pixel accuracy", models, domains, func(e *evalResult) string { return points(e.PixelAccuracy) }),
+		r.overview("pictures a second", models, domains, func(e *evalResult) string { return fmt.Sprintf("%.1f", e.PicturesPerSecond) }),
+	}
+	for _, d := range domains {
+		if o.classes || len(domains) == 1 {
+			tables = append(tables, r.classTable(d, models))
+		}
+	}
+	for _, s := range r.Robustness {
+		tables = append(tables, r.corruptionTable(s, o.conditions[1:]))
+	}
+	if len(r.Robustness) > 1 {
+		tables = append(tables, r.robustnessTable())
+	}
+	if slices.ContainsFunc(models, func(m *evalModel) bool { return m.adapted }) {
+		tables = append(tables, "* has seen pictures of a target domain without labels: no domain generalisation there\n")
+	}
+	if o.figures != "" {
+		tables = append(tables, "the worst pictures are in "+o.figures+"\n")
+	}
+	if r.Stopped {
+		tables = append(tables, "stopped: – is not finished\n")
+	}
+	return strings.Join(tables, "\n")
+}
+
+// points writes an accuracy.
+func points(v float64) string {
+	if math.IsNaN(v) {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// overview has a row for each model and a column for each domain.
+func (r *evalReport) overview(title string, models []*evalModel, domains []*data.Set, cell func(*evalResult) string) string {
+	t := newTable(title)
+	for _, d := range domains {
+		t.column(d.Name)
+	}
+	t.rule()
+	for _, m := range models {
+		row := []string{m.title()}
+		for _, d := range domains {
+			text := "–"
+			if e := r.find(m.name, d.Name, condition{}); e != nil {
+				text = cell(e)
+			}
+			row = append(row, text)
+		}
+		t.row(row...)
+	}
+	return t.String()
+}
+
+// title marks models that have seen a target domain.
+func (m *evalModel) title() string {
+	if m.adapted {
+		return m.name + "*"
+	}
+	return m.name
+}
+
+// newTable begins a table whose first column is aligned to the left.
+func newTable(title string) *table {
+	return &table{left: []bool{true}, rows: [][]string{{title}}}
+}
+
+// column adds one of numbers to a table that has a heading only.
+func (t *table) column(title string) {
+	t.left = append(t.left, false)
+	t.rows[0] = append(t.rows[0], title)
+}
+
+// classTable has a row for each class and a column for each model.
+func (r *evalReport) classTable(d *data.Set, models []*evalModel) string {
+	t := newTable("IoU on " + d.Name)
+	var classes []string
+	var results []*evalResult
+	for _, m := range models {
+		e := r.find(m.name, d.Name, condition{})
+		results = append(results, e)
+		t.column(m.title())
+		if e == nil {
+			continue
+		}
+		for _, class := range e.Classes {
+			if !slices.Contains(classes, class) {
+				classes = append(classes, class)
+			}
+		}
+	}
+	t.rule()
+	row := func(title string, value func(*evalResult) float64) {
+		cells := []string{title}
+		for _, e := range results {
+			v := math.NaN()
+			if e != nil {
+				v = value(e)
+			}
+			cells = append(cells, points(v))
+		}
+		t.row(cells...)
+	}
+	for _, class := range classes {
+		row(class, func(e *evalResult) float64 {
+			if i := slices.Index(e.Classes, class); i >= 0 {
+				return e.IoU[i]
+			}
+			return math.NaN()
+		})
+	}
+	t.rule()
+	row("mean", func(e *evalResult) float64 { return e.MIoU })
+	return t.String()
+}
+
+// corruptionTable has a row for each kind and a column for each severity.
+func (r *evalReport) corruptionTable(s robustness, conditions []condition) string {
+	var kinds []corrupt.Kind
+	var severities []int
+	for _, c := range conditions {
+		if !slices.Contains(kinds, c.kind) {
+			kinds = append(kinds, c.kind)
+		}
+		if !slices.Contains(severities, c.severity) {
+			severities = append(severities, c.severity)
+		}
+	}
+	t := newTable("mIoU by severity")
+	for _, severity := range severities {
+		t.column(strconv.Itoa(severity))
+	}
+	t.column("mean")
+	t.rule()
+	for _, kind := range kinds {
+		cells, sum, n := []string{string(kind)}, 0.0, 0.0
+		for _, severity := range severities {
+			v := math.NaN()
+			if e := r.find(s.Model, s.Domain, condition{kind, severity}); e != nil {
+				v = e.MIoU
+				sum, n = sum+v, n+1
+			}
+			cells = append(cells, points(v))
+		}
+		t.row(append(cells, points(sum/n))...)
+	}
+	return fmt.Sprintf("%s on %s: clean %.2f, corrupted %.2f, relative robustness %.1f %%\n%s",
+		s.Model, s.Domain, s.Clean, s.Mean, s.Relative, t)
+}
+
+// robustnessTable compares models and domains.
+func (r *evalReport) robustnessTable() string {
+	t := &table{left: []bool{true, true, false, false, false}, rows: [][]string{{"robustness", "domain", "clean", "corrupted", "relative %"}}}
+	t.rule()
+	for _, s := range r.Robustness {
+		t.row(s.Model, s.Domain, points(s.Clean), points(s.Mean), fmt.Sprintf("%.1f", s.Relative))
+	}
+	return t.String()
+}
