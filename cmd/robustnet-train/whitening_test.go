@@ -21,7 +21,7 @@ func chooseLoss(t *testing.T, args ...string) (nn.Method, *whiten.Settings, erro
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}
-	net, method, err := o.newNetwork(19)
+	net, method, err := newNetwork(&o.networkFlags, &o.loss, 19)
 	if err != nil {
 		return "", nil, err
 	}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/robustnet-edge/robustnet/train/fit"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
+)
+
+// display shows how a training goes: bars on a terminal, a line now and then elsewhere, or
+// lines of JSON.
+type display struct {
+	out, errs io.Writer
+	json      bool
+	terminal  bool
+	shown     bool // this process is the one that reports
+	bar       *progressbar.ProgressBar
+	stage     string
+	spoken    time.Time
+}
+
+func newDisplay(stdout, stderr io.Writer, asJSON, shown bool) *display {
+	return &display{out: stdout, errs: stderr, json: asJSON, terminal: isTerminal(stderr) && !asJSON, shown: shown}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+func (d *display) events() fit.Events {
+	if !d.shown {
+		return fit.Events{}
+	}
+	return fit.Events{Step: d.step, Masks: d.masks, Validating: d.validating, Validated: d.validated}
+}
+
+// begin says what is trained.
+func (d *display) begin(r *trainrun.Run) {
+	if !d.shown || d.json {
+		return
+	}
+	c := r.Config
+	fmt.Fprintf(d.out, "%s (%s), %s\n", summary(c.Network), c.Labels.Name, c.Method)
+	if c.Whitening != nil {
+		fmt.Fprintln(d.out, whiteningSummary(*c.Whitening))
+	}
+	if t := c.Training; t != nil {
+		fmt.Fprintf(d.out, "%s iterations of %d pictures from %s\n", count(t.Iterations), t.Batch, strings.Join(t.Sources, ", "))
+	}
+	if n := r.Progress.Iterations; n > 0 {
+		fmt.Fprintf(d.out, "goes on after iteration %s\n", count(n))
+	}
+}
+
+// line is one of JSON.
+type line struct {
+	Event      string                `json:"event"`
+	Iteration  int                   `json:"iteration,omitempty"`
+	Iterations int                   `json:"iterations,omitempty"`
+	Rate       float64               `json:"learning_rate,omitempty"`
+	Loss       float64               `json:"loss,omitempty"`
+	CE         float64               `json:"ce,omitempty"`
+	Aux        float64               `json:"aux,omitempty"`
+	Whitening  *float64              `json:"whitening,omitempty"`
+	PerSecond  float64               `json:"pictures_per_second,omitempty"`
+	Elapsed    float64               `json:"elapsed_seconds,omitempty"`
+	Evaluation []trainrun.Evaluation `json:"evaluations,omitempty"`
+	Reason     string                `json:"reason,omitempty"`
+	Done       *bool                 `json:"done,omitempty"`
+}
+
+func (d *display) write(l line) {
+	_ = json.NewEncoder(d.out).Encode(l) // who has closed the pipe does not want to know
+}
+
+func (d *display) step(s fit.Step) {
+	if d.json {
+		l := line{Event: "step", Iteration: s.Iteration, Iterations: s.Iterations, Rate: s.LearningRate, Loss: s.Loss, CE: s.CE, Aux: s.Aux,
+			PerSecond: s.PicturesPerSecond, Elapsed: s.Elapsed.Seconds()}
+		if !math.IsNaN(s.Whitening) {
+			l.Whitening = &s.Whitening
+		}
+		d.write(l)
+		return
+	}
+	losses := fmt.Sprintf("loss %.3f  ce %.3f  aux %.3f", s.Loss, s.CE, s.Aux)
+	if !math.IsNaN(s.Whitening) {
+		losses += fmt.Sprintf("  whitening %.3f", s.Whitening)
+	}
+	text := fmt.Sprintf("%s  lr %.4f  %.1f images/s", losses, s.LearningRate, s.PicturesPerSecond)
+	if d.terminal {
+		d.advance("training", s.Iteration, s.Iterations, text)
+		return
+	}
+	left := time.Duration(float64(s.Elapsed) / float64(s.Iteration) * float64(s.Iterations-s.Iteration)).Round(time.Second)
+	d.say(fmt.Sprintf("iteration %d/%d  %s  %v left", s.Iteration, s.Iterations, text, left))
+}
+
+func (d *display) masks(done, total int) {
+	d.stageStep("selecting masks", "pictures", done, total)
+}
+
+func (d *display) validating(domain string, done, total int) {
+	d.stageStep("validating on "+domain, "pictures", done, total)
+}
+
+func (d *display) stageStep(stage, unit string, done, total int) {
+	switch {
+	case d.json:
+	case d.terminal:
+		d.advance(stage, done, total, stage)
+	case done == total:
+		fmt.Fprintf(d.errs, "%s: %d %s\n", stage, total, unit)
+	}
+}
+
+// advance moves the bar of a stage, or begins one.
+func (d *display) advance(stage string, done, total int, text string) {
+	if d.stage != stage {
+		d.clear()
+		d.stage = stage
+		d.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(d.errs), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish())
+		_ = d.bar.Set(done - 1) // a resumed training begins where it stands
+	}
+	d.bar.Describe(text)
+	_ = d.bar.Set(done) // fails only beyond the total
+}
+
+// clear takes the bar away.
+func (d *display) clear() {
+	if d.bar != nil {
+		_ = d.bar.Clear()
+	}
+	d.bar, d.stage = nil, ""
+}
+
+// say writes a line, but not more than one in ten seconds.
+func (d *display) say(text string) {
+	if time.Since(d.spoken) < 10*time.Second {
+		return
+	}
+	d.spoken = time.Now()
+	fmt.Fprintln(d.errs, text)
+}
+
+func (d *display) validated(now []trainrun.Evaluation) {
+	if d.json {
+		d.write(line{Event: "validated", Evaluation: now})
+		return
+	}
+	d.clear()
+	for _, e := range now {
+		fmt.Fprintf(d.out, "iteration %d: mIoU on %s %.2f\n", e.Iteration, e.Domain, e.MIoU)
+	}
+}
+
+// end says how the training ended, and what to do next.
+func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
+	if !d.shown {
+		return nil
+	}
+	if d.json {
+		d.write(line{Event: "end", Iteration: o.Iterations, Reason: o.Reason, Done: &o.Done})
+		return nil
+	}
+	d.clear()
+	if !o.Done {
+		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, r.Dir)
+		return err
+	}
+	_, err := fmt.Fprintf(d.out, "done after iteration %d: %s\nreport: %s\nnext: %s eval --model %s --on LAYOUT=DIR, or %s export --run %s --out model.onnx\n",
+		o.Iterations, o.Reason, filepath.Join(r.Dir, trainrun.ReportFile), program, r.Dir, program, r.Dir)
+	return err
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/fit"
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/pth"
+	"github.com/robustnet-edge/robustnet/train/published"
+	"github.com/robustnet-edge/robustnet/train/ranks"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
+
+const fitHelp = `Fit trains a network and keeps everything in a run folder: config.yaml with every setting,
+last.safetensors and best.safetensors, metrics.csv, evaluations.json, and report.html to look
+at, which is rewritten at every validation.
+
+Data sets are named LAYOUT=DIR[:SPLIT]; 'robustnet-train check --help' lists the layouts. With
+several --train every iteration takes a step for each. --preset small is for one machine
+without a GPU, published is the paper's recipe.
+
+Ctrl-C saves and stops; --resume goes on, also after a crash, to the very weights that an
+uninterrupted training gives (on the CPU, with the same number of threads and processes).
+
+Several processes train together when MASTER_ADDR, MASTER_PORT, WORLD_SIZE and RANK say so, as
+torchrun, Slurm and Kubernetes set them. --batch counts the pictures of all.`
+
+const fitExamples = `  robustnet-train fit --train camvid=DIR:day_train --val camvid=DIR:day_val \
+      --method isw --pretrained mobilenet_v2.pth --out runs/isw
+  robustnet-train fit --resume runs/isw
+  robustnet-train fit --train gtav=GTAV --val cityscapes=CITYSCAPES:val --preset published \
+      --trunk resnet50 --method isw --pretrained resnet50.pth --device cuda --out runs/gtav
+  robustnet-train fit --train scenes=day --val scenes=night:val --method isw --out runs/scenes`
+
+type fitOptions struct {
+	networkFlags
+	loss      whiteningFlags
+	recipe    recipeFlags
+	out       string
+	resume    string
+	classes   string
+	backbone  string
+	device    string
+	threads   int
+	workers   int
+	cacheMiB  int64
+	maxTime   time.Duration
+	saveEvery time.Duration
+	json      bool
+	stdout    io.Writer
+	stderr    io.Writer
+}
+
+func newFit() *cobra.Command {
+	var o fitOptions
+	cmd := &cobra.Command{
+		Use:     "fit --train LAYOUT=DIR[:SPLIT] --out RUN | --resume RUN",
+		Short:   "Train a network",
+		Long:    fitHelp,
+		Example: fitExamples,
+		Args:    cli.Positional(cobra.NoArgs),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.out, "out", "", "run folder to make")
+	flags.StringVar(&o.resume, "resume", "", "run folder of a training to go on with")
+	flags.StringVar(&o.backbone, "pretrained", "", "ImageNet weights of the trunk, a .pth file with torchvision's keys")
+	flags.StringVar(&o.classes, "classes", "", "classes to tell apart, if others than those of the first --train (as of import)")
+	o.recipe.add(flags)
+	o.add(cmd)
+	o.loss.add(flags)
+	flags.StringVar(&o.device, "device", "cpu", "where to compute: cpu, cuda or cuda:N")
+	flags.IntVar(&o.threads, "threads", 0, "CPU threads of libtorch (default one for each core)")
+	flags.IntVar(&o.workers, "workers", 0, "pictures prepared at a time (default by the number of cores)")
+	flags.Int64Var(&o.cacheMiB, "cache-mib", 1024, "memory for decoded pictures, MiB; 0 decodes them each time")
+	flags.DurationVar(&o.maxTime, "max-time", 0, "stop after so long, to be resumed, such as 90m")
+	flags.DurationVar(&o.saveEvery, "save-every", 5*time.Minute, "time between checkpoints")
+	flags.BoolVar(&o.json, "json", false, "report progress in lines of JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+		return o.run(cmd.Context())
+	}
+	return cmd
+}
+
+// computing are the flags that may be given to a resumed training.
+var computing = []string{"resume", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
+
+func (o *fitOptions) run(ctx context.Context) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	device, err := torch.ParseDevice(o.device)
+	if err != nil {
+		return cli.Usagef("--device: %w", err)
+	}
+	config, err := ranks.FromEnvironment(os.Getenv)
+	if err != nil {
+		return cli.AsUsage(err)
+	}
+	lib, err := torch.Load("")
+	if err != nil {
+		return err
+	}
+	if err := device.Check(); err != nil {
+		return err
+	}
+	var r *trainrun.Run
+	if o.resume != "" {
+		r, err = trainrun.Open(o.resume)
+	} else {
+		r, err = o.create(config.Rank == 0)
+	}
+	if err != nil {
+		return err
+	}
+	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
+	options := fit.Options{
+		Device: device, Threads: o.threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
+		MaxTime: o.maxTime, SaveEvery: o.saveEvery, Events: display.events(),
+	}
+	display.begin(r)
+	return ranks.Run(ctx, lib, config, ranks.Options{Device: device}, func(ctx context.Context, group *torch.Group) error {
+		options.Group = group
+		outcome, err := fit.Run(ctx, lib, r, options)
+		if err != nil {
+			return err
+		}
+		return display.end(r, outcome)
+	})
+}
+
+// check refuses combinations of flags.
+func (o *fitOptions) check() error {
+	if o.resume == "" {
+		if o.out == "" {
+			return cli.Usagef("say with --out which run folder to make, or with --resume which one to go on with")
+		}
+		return o.recipe.check()
+	}
+	if given := o.others(computing); given != nil {
+		return cli.Usagef("%s: a resumed training keeps its settings; besides --resume, give %s at most",
+			strings.Join(given, ", "), strings.Join(computing[1:], ", "))
+	}
+	return nil
+}
+
+// others returns those of the given flags that are not among the named, with dashes.
+func (o *fitOptions) others(names []string) (given []string) {
+	known := map[string]bool{}
+	for _, name := range names {
+		known[name] = true
+	}
+	o.flags.Visit(func(f *pflag.Flag) {
+		if !known[f.Name] {
+			given = append(given, "--"+f.Name)
+		}
+	})
+	return given
+}
+
+// create makes the run folder of a new training; only the first process writes it.
+func (o *fitOptions) create(write bool) (*trainrun.Run, error) {
+	training, classes, err := o.recipe.training()
+	if err != nil {
+		return nil, err
+	}
+	if o.classes != "" {
+		if classes, err = parseLabels(o.classes); err != nil {
+			return nil, err
+		}
+	}
+	net, method, err := newNetwork(&o.networkFlags, &o.loss, len(classes.Classes))
+	if err != nil {
+		return nil, err
+	}
+	settings, err := o.loss.settings(method, net)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.recipe.checkMethod(method); err != nil {
+		return nil, err
+	}
+	c := trainrun.Config{Network: net.Spec, Method: method, Whitening: settings, Training: &training, Labels: classes}
+	weights, origin, err := o.weights(net, training.Seed)
+	if err != nil {
+		return nil, err
+	}
+	c.Origin = origin
+	if !write {
+		return trainrun.New(o.out, c, trainrun.Checkpoint{Weights: weights})
+	}
+	return trainrun.Create(o.out, c, trainrun.Checkpoint{Weights: weights})
+}
+
+// weights returns those that the training begins with, and what they are.
+func (o *fitOptions) weights(net *nn.Network, seed uint64) (state nn.State, origin string, err error) {
+	state = net.Init(seed)
+	if o.backbone == "" {
+		return state, fmt.Sprintf("fresh weights of seed %d", seed), nil
+	}
+	file, err := pth.Open(o.backbone)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	trunk, _, err := published.Backbone(file, net)
+	if err != nil {
+		return nil, "", fmt.Errorf("--pretrained %s: %w", o.backbone, err)
+	}
+	maps.Copy(state, trunk)
+	name, err := describeFile(o.backbone)
+	return state, fmt.Sprintf("fresh head of seed %d on the backbone %s", seed, name), err
+}

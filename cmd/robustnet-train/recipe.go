@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/augment"
+	"github.com/robustnet-edge/robustnet/train/data"
+	"github.com/robustnet-edge/robustnet/train/evaluate"
+	"github.com/robustnet-edge/robustnet/train/extra"
+	"github.com/robustnet-edge/robustnet/train/labels"
+	"github.com/robustnet-edge/robustnet/train/nn"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
+)
+
+// recipeFlags say how to train. A preset comes first, then a file, then flags.
+type recipeFlags struct {
+	flags          *pflag.FlagSet
+	sources        []string
+	validation     []string
+	preset, file   string
+	given          trainrun.Training
+	crop           int
+	extras, target string
+}
+
+// presets are the recipes to start from.
+var presets = map[string]func() trainrun.Training{
+	"small":     smallTraining,
+	"published": publishedTraining,
+}
+
+// publishedTraining is the recipe of the published MobileNetV2 and ResNet-50 on GTAV, where a
+// mask was selected after six epochs of 774 iterations.
+func publishedTraining() trainrun.Training {
+	t := trainrun.PublishedTraining(768)
+	t.Masks = trainrun.MaskSelection{After: 6 * 774, Trials: 10, Pictures: 500}
+	return t
+}
+
+// smallTraining is the published recipe for a few hundred pictures and a machine without a GPU.
+func smallTraining() trainrun.Training {
+	t := trainrun.PublishedTraining(256)
+	t.Iterations, t.Batch, t.ClassUniform = 1500, 4, 0
+	t.Masks = trainrun.MaskSelection{After: 180, Trials: 3, Pictures: 60}
+	return t
+}
+
+func (f *recipeFlags) add(flags *pflag.FlagSet) {
+	f.flags = flags
+	flags.StringArrayVar(&f.sources, "train", nil, "LAYOUT=DIR[:SPLIT] to train on; may be repeated")
+	flags.StringArrayVar(&f.validation, "val", nil, "LAYOUT=DIR[:SPLIT] to validate on; may be repeated")
+	flags.StringVar(&f.preset, "preset", "small", "recipe to start from: small (256² crops, batch 4, 1,500 iterations) or published (768², 16, 40,000)")
+	flags.StringVar(&f.file, "recipe", "", "YAML file with settings as under 'training' in a run's config.yaml, which replace the preset's")
+	g, small, published := &f.given, smallTraining(), publishedTraining()
+	const both = " (small %v, published %v)"
+	flags.IntVar(&g.Iterations, "iterations", 0, "length of the schedule"+fmt.Sprintf(both, small.Iterations, published.Iterations))
+	flags.IntVar(&g.Batch, "batch", 0, "pictures in a step, of all processes together"+fmt.Sprintf(both, small.Batch, published.Batch))
+	flags.IntVar(&g.Accumulate, "accumulate", 0, "passes that a step is split into, to save memory"+fmt.Sprintf(both, small.Accumulate, published.Accumulate))
+	flags.IntVar(&f.crop, "crop", 0, "side of the crops, pixels (small 256, published 768)")
+	flags.Float64Var(&g.LearningRate, "lr", 0, "learning rate of the first step"+fmt.Sprintf(both, small.LearningRate, published.LearningRate))
+	flags.Float64Var(&g.ClassUniform, "class-uniform", 0, "share of crops centred on a class, all classes alike"+fmt.Sprintf(both, small.ClassUniform, published.ClassUniform))
+	flags.BoolVar(&g.Mix, "mix", false, "draw batches from all --train together, instead of a step for each")
+	flags.IntVar(&g.Masks.After, "mask-after", 0, "isw: iterations before masks are selected (12 % of the schedule)")
+	flags.IntVar(&g.Masks.Trials, "mask-trials", 0, "isw: trials, which must agree on the mask"+fmt.Sprintf(both, small.Masks.Trials, published.Masks.Trials))
+	flags.IntVar(&g.Masks.Pictures, "mask-pictures", 0, "isw: pictures in a trial"+fmt.Sprintf(both, small.Masks.Pictures, published.Masks.Pictures))
+	flags.StringVar(&f.extras, "method-extra", "", "additions that cost nothing afterwards, separated by commas: "+strings.Join(texts(extra.Names()), ", "))
+	flags.StringVar(&f.target, "fda", "", "LAYOUT=DIR[:SPLIT] of target pictures whose style FDA takes: domain adaptation, not generalisation")
+	flags.IntVar(&g.ValidateEvery, "validate-every", 0, "iterations between validations (default: at the end only)")
+	flags.IntVar(&g.Patience, "patience", 0, "stop after so many validations without a better mean mIoU (default: never)")
+	flags.Uint64Var(&g.Seed, "seed", 1, "of all random numbers")
+}
+
+// check refuses what cannot be meant.
+func (f *recipeFlags) check() error {
+	if len(f.sources) == 0 {
+		return cli.Usagef("say with --train what to train on, such as --train camvid=DIR:train")
+	}
+	if presets[f.preset] == nil {
+		return cli.Usagef("--preset %s: there are small and published", f.preset)
+	}
+	return nil
+}
+
+// training returns the settings, and the classes of the first source.
+func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err error) {
+	t = presets[f.preset]()
+	if f.file != "" {
+		if err := trainrun.ReadTraining(f.file, &t); err != nil {
+			return t, classes, cli.Usagef("--recipe: %w", err)
+		}
+	}
+	if err := f.override(&t); err != nil {
+		return t, classes, err
+	}
+	var first *data.Set
+	for i, to := range []*[]string{&t.Sources, &t.Validation} {
+		for _, source := range [][]string{f.sources, f.validation}[i] {
+			set, absolute, err := openSource(source)
+			if err != nil {
+				return t, classes, err
+			}
+			if first == nil {
+				first = set
+			}
+			if _, err := evaluate.NewScoring(first.Classes, set); err != nil && i == 1 {
+				return t, classes, cli.Usagef("--val %s: %w", source, err)
+			}
+			*to = append(*to, absolute)
+		}
+	}
+	if f.target != "" {
+		if _, t.Targets, err = openSource(f.target); err != nil {
+			return t, classes, err
+		}
+		t.Augmentation.FDA = augment.FDA{Beta: 0.01, Probability: 1}
+	}
+	if err := t.Validate(); err != nil {
+		return t, classes, cli.AsUsage(err)
+	}
+	return t, first.Classes, nil
+}
+
+// openSource opens a data set, so that its faults are seen before anything is made, and
+// returns it with a name that holds from every folder.
+func openSource(source string) (*data.Set, string, error) {
+	set, err := data.Open(source)
+	if err != nil {
+		return nil, "", err
+	}
+	absolute, err := data.Absolute(source)
+	return set, absolute, err
+}
+
+// override takes the flags that were given.
+func (f *recipeFlags) override(t *trainrun.Training) error {
+	g := f.given
+	masksAfter := f.flags.Changed("mask-after")
+	for name, take := range map[string]func(){
+		"iterations":     func() { t.Iterations = g.Iterations },
+		"batch":          func() { t.Batch = g.Batch },
+		"accumulate":     func() { t.Accumulate = g.Accumulate },
+		"crop":           func() { t.Augmentation.CropSide = f.crop },
+		"lr":             func() { t.LearningRate = g.LearningRate },
+		"class-uniform":  func() { t.ClassUniform = g.ClassUniform },
+		"mix":            func() { t.Mix = g.Mix },
+		"mask-after":     func() { t.Masks.After = g.Masks.After },
+		"mask-trials":    func() { t.Masks.Trials = g.Masks.Trials },
+		"mask-pictures":  func() { t.Masks.Pictures = g.Masks.Pictures },
+		"validate-every": func() { t.ValidateEvery = g.ValidateEvery },
+		"patience":       func() { t.Patience = g.Patience },
+		"seed":           func() { t.Seed = g.Seed },
+	} {
+		if f.flags.Changed(name) {
+			take()
+		}
+	}
+	if f.flags.Changed("iterations") && !masksAfter {
+		t.Masks.After = t.Iterations * 12 / 100
+	}
+	names, err := extra.Parse(f.extras)
+	if err != nil {
+		return cli.Usagef("--method-extra: %w", err)
+	}
+	if names != nil {
+		t.Extras = extra.Published(names)
+	}
+	for _, name := range names {
+		if name == extra.PASTA {
+			t.Augmentation.PASTA = augment.PublishedPASTA()
+		}
+	}
+	return nil
+}
+
+// checkMethod refuses flags of masks for methods without them.
+func (f *recipeFlags) checkMethod(method nn.Method) error {
+	if given := changed(f.flags, "mask-after", "mask-trials", "mask-pictures"); given != nil && method != nn.ISW {
+		return cli.Usagef("%s: masks are selected by method isw, not %s", strings.Join(given, ", "), method)
+	}
+	return nil
+}

@@ -1,0 +1,423 @@
+package fit_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/train/fit"
+	"github.com/robustnet-edge/robustnet/train/labels"
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/whiten"
+)
+
+// childVariable makes the test binary train the run folder that it names, and nothing else.
+const childVariable = "ROBUSTNET_TEST_TRAIN"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		os.Exit(train(dir))
+	}
+	os.Exit(m.Run())
+}
+
+// fullVariable is an iteration after which the disk is full.
+const fullVariable = "ROBUSTNET_TEST_FULL"
+
+// train is the child: it prints what it has done, line by line.
+func train(dir string) int {
+	err := func() error {
+		lib, err := torch.Load("")
+		if err != nil {
+			return err
+		}
+		r, err := run.Open(dir)
+		if err != nil {
+			return err
+		}
+		full, _ := strconv.Atoi(os.Getenv(fullVariable))
+		o := options()
+		o.Events = fit.Events{
+			Step: func(s fit.Step) {
+				fmt.Println("iteration", s.Iteration)
+				if s.Iteration == full {
+					fillDisk()
+				}
+			},
+			Masks: func(done, _ int) { fmt.Println("mask", done) },
+		}
+		_, err = fit.Run(context.Background(), lib, r, o)
+		return err
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// fillDisk limits the size of files to less than a checkpoint's: writing fails midway.
+func fillDisk() {
+	signal.Ignore(syscall.SIGXFSZ)
+	const bytes = 1 << 20
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: bytes, Max: bytes}); err != nil {
+		panic(err)
+	}
+}
+
+// options save after every iteration.
+func options() fit.Options { return fit.Options{Threads: 1, Workers: 2, SaveEvery: time.Nanosecond} }
+
+func library(t *testing.T) *torch.Library {
+	t.Helper()
+	lib, err := torch.Load("")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	return lib
+}
+
+// streets makes a data set of n small pictures in which colour tells the class, and returns
+// its source.
+func streets(t *testing.T, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, sub := range []string{"images", "labels"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		rng := rand.New(rand.NewPCG(uint64(i), 1))
+		picture, ids := image.NewNRGBA(image.Rect(0, 0, 96, 72)), image.NewGray(image.Rect(0, 0, 96, 72))
+		for y := range 72 {
+			for x := range 96 {
+				class := (x/24 + y/24 + i) % 4
+				ids.SetGray(x, y, color.Gray{uint8(class)})
+				noise := uint8(rng.IntN(60))
+				picture.SetNRGBA(x, y, color.NRGBA{uint8(class*60) + noise/2, 200 - uint8(class*50) + noise/3, 90 + noise, 255})
+			}
+		}
+		writePNG(t, filepath.Join(dir, "images", fmt.Sprintf("%02d.png", i)), picture)
+		writePNG(t, filepath.Join(dir, "labels", fmt.Sprintf("%02d.png", i)), ids)
+	}
+	return "camvid=" + dir
+}
+
+func writePNG(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err == nil {
+		err = png.Encode(f, img)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// config is the quickest training that selects masks.
+func config(t *testing.T, source string) run.Config {
+	t.Helper()
+	spec := nn.DefaultSpec()
+	spec.Width, spec.Head, spec.Classes = 0.5, nn.LiteHead, 11
+	training := run.PublishedTraining(64)
+	training.Sources, training.Validation = []string{source}, []string{source}
+	training.Iterations, training.Batch, training.ClassUniform, training.LogEvery = 10, 2, 0.5, 1
+	training.Masks = run.MaskSelection{After: 4, Trials: 2, Pictures: 3}
+	return run.Config{Network: spec, Method: nn.ISW, Whitening: &whiten.Settings{Lambda: 1, Clusters: 20},
+		Labels: labels.CamVid(), Training: &training, Origin: "a test"}
+}
+
+func create(t *testing.T, c run.Config) *run.Run {
+	t.Helper()
+	net, err := nn.New(c.Network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := run.Create(filepath.Join(t.TempDir(), "run"), c, run.Checkpoint{Weights: net.Init(c.Training.Seed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func open(t *testing.T, dir string) *run.Run {
+	t.Helper()
+	r, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// straight trains a run to its end without interruption.
+func straight(t *testing.T, lib *torch.Library, c run.Config) *run.Run {
+	t.Helper()
+	r := create(t, c)
+	outcome, err := fit.Run(context.Background(), lib, r, options())
+	if err != nil || !outcome.Done {
+		t.Fatalf("trained to %+v, %v", outcome, err)
+	}
+	return open(t, r.Dir)
+}
+
+// same compares all that the training of two runs depends on, to the last bit.
+func same(t *testing.T, got, want *run.Run) {
+	t.Helper()
+	equal := func(a, b nn.Array) bool { return slices.Equal(a.Data, b.Data) }
+	if !maps.EqualFunc(got.Weights, want.Weights, equal) {
+		t.Error("the weights differ")
+	}
+	if !maps.EqualFunc(got.Velocity, want.Velocity, equal) {
+		t.Error("the velocities differ")
+	}
+	if len(want.Masks) == 0 || !maps.EqualFunc(got.Masks, want.Masks, slices.Equal) {
+		t.Errorf("%d masks differ from %d", len(got.Masks), len(want.Masks))
+	}
+	if got.Progress.Iterations != want.Progress.Iterations {
+		t.Errorf("%d iterations, want %d", got.Progress.Iterations, want.Progress.Iterations)
+	}
+}
+
+// losses returns the run's, one for each iteration.
+func losses(t *testing.T, dir string) []float64 {
+	t.Helper()
+	metrics, err := run.ReadMetrics(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []float64
+	for i, m := range metrics {
+		if m.Iteration != i+1 {
+			t.Fatalf("line %d of the metrics is of iteration %d", i, m.Iteration)
+		}
+		all = append(all, m.Loss)
+	}
+	return all
+}
+
+// child starts this binary on a run folder and returns its lines.
+func child(t *testing.T, dir string, environment ...string) (*exec.Cmd, *bufio.Scanner, *strings.Builder) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), childVariable+"="+dir), environment...)
+	errs := &strings.Builder{}
+	cmd.Stderr = errs
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd, bufio.NewScanner(out), errs
+}
+
+// TestKilled kills a training again and again: in the midst of iterations, of checkpoints
+// being written, of masks being selected.
+func TestKilled(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	want := straight(t, lib, c)
+	r := create(t, c)
+	for _, line := range []string{"iteration 1", "iteration 3", "mask 4", "iteration 6", "iteration 10"} {
+		cmd, lines, errs := child(t, r.Dir)
+		for lines.Scan() && lines.Text() != line {
+		}
+		if lines.Text() != line {
+			t.Fatalf("the child ended before %q: %s", line, errs)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+	}
+	cmd, lines, errs := child(t, r.Dir)
+	for lines.Scan() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the last child: %v\n%s", err, errs)
+	}
+	same(t, open(t, r.Dir), want)
+	if got, want := losses(t, r.Dir), losses(t, want.Dir); !slices.Equal(got, want) {
+		t.Errorf("losses\n%v, want\n%v", got, want)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.Dir, ".*")); len(left) > 4 {
+		t.Errorf("parts of files are left: %v", left)
+	}
+}
+
+// TestInterrupted stops a training between iterations, as Ctrl-C does, and when time is up.
+func TestInterrupted(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	c.Training.LogEvery = 4 // stops between lines
+	want := straight(t, lib, c)
+	r := create(t, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	o := options()
+	o.SaveEvery = time.Hour
+	o.Events.Step = func(s fit.Step) {
+		if s.Iteration == 3 {
+			cancel()
+		}
+	}
+	outcome, err := fit.Run(ctx, lib, r, o)
+	if err != nil || outcome.Done || outcome.Iterations != 3 {
+		t.Fatalf("stopped with %+v, %v", outcome, err)
+	}
+	status, err := run.ReadStatus(r.Dir)
+	if err != nil || status.State != "stopped" || status.Iteration != 3 {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	o = options()
+	o.MaxTime = time.Nanosecond
+	if outcome, err := fit.Run(context.Background(), lib, open(t, r.Dir), o); err != nil || outcome.Done || outcome.Iterations != 3 {
+		t.Fatalf("without time: %+v, %v", outcome, err)
+	}
+	if _, err := fit.Run(context.Background(), lib, open(t, r.Dir), options()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, open(t, r.Dir), want)
+}
+
+// TestDiskFull cannot write checkpoints from the fifth iteration on.
+func TestDiskFull(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	want := straight(t, lib, c)
+	r := create(t, c)
+	cmd, lines, errs := child(t, r.Dir, fullVariable+"=5")
+	for lines.Scan() {
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("the child was content")
+	}
+	for _, part := range []string{"save checkpoint", "last.safetensors", "file too large", "--resume " + r.Dir} {
+		if !strings.Contains(errs.String(), part) {
+			t.Errorf("error %q, want %q in it", errs, part)
+		}
+	}
+	back := open(t, r.Dir)
+	if back.Progress.Iterations != 4 {
+		t.Errorf("the last checkpoint is of iteration %d, want 4", back.Progress.Iterations)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.Dir, ".*")); len(left) > 0 {
+		t.Errorf("parts of files are left: %v", left)
+	}
+	if _, err := fit.Run(context.Background(), lib, back, options()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, open(t, r.Dir), want)
+}
+
+// TestBadData meets files that cannot be trained on, and goes on when they are mended.
+func TestBadData(t *testing.T) {
+	lib := library(t)
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  string
+	}{
+		"cut picture": {func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "images", "03.png")
+			if err := os.Truncate(path, 200); err != nil {
+				t.Fatal(err)
+			}
+		}, "03.png"},
+		"label out of range": {func(t *testing.T, dir string) {
+			ids := image.NewGray(image.Rect(0, 0, 96, 72))
+			ids.Pix[7] = 77
+			writePNG(t, filepath.Join(dir, "labels", "05.png"), ids)
+		}, "77"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := streets(t, 8)
+			r := create(t, config(t, source))
+			c.spoil(t, strings.TrimPrefix(source, "camvid="))
+			_, err := fit.Run(context.Background(), lib, r, options())
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want one with %q", err, c.want)
+			}
+			status, err := run.ReadStatus(r.Dir)
+			if err != nil || status.State != "failed" {
+				t.Errorf("status %+v, %v", status, err)
+			}
+			open(t, r.Dir)
+		})
+	}
+}
+
+// TestDiverged learns so fast that nothing finite comes out.
+func TestDiverged(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	c.Training.LearningRate, c.Training.Iterations = 10, 200
+	r := create(t, c)
+	_, err := fit.Run(context.Background(), lib, r, options())
+	if err == nil || !strings.Contains(err.Error(), "lower the learning rate") {
+		t.Fatalf("error %v", err)
+	}
+	open(t, r.Dir)
+}
+
+// TestLearns trains to tell colours apart, and sees everything in the folder that a user is
+// promised.
+func TestLearns(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	c.Training.Iterations, c.Training.Batch, c.Training.ValidateEvery, c.Training.LogEvery = 60, 4, 30, 10
+	r := straight(t, lib, c)
+	evaluations, err := run.ReadEvaluations(r.Dir)
+	if err != nil || len(evaluations) != 2 {
+		t.Fatalf("%d evaluations, %v", len(evaluations), err)
+	}
+	if last := evaluations[1]; last.MIoU < 30 || last.Pictures != 8 || last.Iteration != 60 {
+		t.Errorf("evaluated to %+v; guessing gives about 14 mIoU", last)
+	}
+	covariances, err := run.ReadCovariances(r.Dir)
+	if err != nil || len(covariances) != 3 {
+		t.Fatalf("covariances of %d layers, %v", len(covariances), err)
+	}
+	for tap, c := range covariances {
+		if before, after := offDiagonal(c.Before, c.Channels), offDiagonal(c.After, c.Channels); !(after < before) {
+			t.Errorf("%s: mean covariance %.3f before, %.3f after", tap, before, after)
+		}
+	}
+	for _, file := range []string{run.BestFile, run.ReportFile, run.StatusFile, "figures/sample_0_image.png", "figures/sample_5_prediction.png", "figures/worst_0_truth.png"} {
+		if _, err := os.Stat(filepath.Join(r.Dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func offDiagonal(matrix []float32, channels int) float64 {
+	sum := 0.0
+	for i, v := range matrix {
+		if i/channels != i%channels {
+			sum += math.Abs(float64(v))
+		}
+	}
+	return sum / float64(channels*(channels-1))
+}

@@ -1,0 +1,259 @@
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/train/feed"
+	"github.com/robustnet-edge/robustnet/train/model"
+	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/whiten"
+)
+
+// train runs the loop.
+func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, err error) {
+	t.began = time.Now()
+	if err := t.restore(s); err != nil {
+		return outcome, err
+	}
+	if t.first() {
+		if t.metrics, err = run.OpenMetrics(t.run.Dir, t.progress.Iterations); err != nil {
+			return outcome, err
+		}
+		defer func() { err = errors.Join(err, t.metrics.Close()) }()
+		if t.progress.Iterations == 0 {
+			if err := covariances(s, t.model, t.sources[0], t.run.Dir, false); err != nil {
+				return outcome, err
+			}
+		}
+	}
+	saved := time.Now()
+	for {
+		reason, done, err := t.ending(ctx, s)
+		if err != nil {
+			return outcome, err
+		}
+		if reason != "" {
+			return t.finish(ctx, s, Outcome{Done: done, Reason: reason, Iterations: t.progress.Iterations})
+		}
+		if t.selectsMasks() {
+			if err := t.save(s); err != nil {
+				return outcome, err
+			}
+			if err := t.selectMasks(ctx, s); err != nil {
+				if ctx.Err() != nil {
+					continue // to be ended
+				}
+				return outcome, fmt.Errorf("select masks: %w", err)
+			}
+		}
+		if err := t.iterate(s); err != nil {
+			return outcome, err
+		}
+		if err := t.log(); err != nil {
+			return outcome, err
+		}
+		i := t.progress.Iterations
+		if every := t.config.ValidateEvery; every > 0 && i%every == 0 && i < t.config.Iterations {
+			if err := t.validate(ctx, s); err != nil {
+				return outcome, err
+			}
+		}
+		if i%t.config.LogEvery == 0 && time.Since(saved) >= t.SaveEvery {
+			if err := t.save(s); err != nil {
+				return outcome, err
+			}
+			saved = time.Now()
+		}
+	}
+}
+
+// restore puts the last checkpoint on the device.
+func (t *trainer) restore(s *torch.Scope) (err error) {
+	if t.model, err = model.New(s, t.run.Net, t.run.Weights); err != nil {
+		return err
+	}
+	t.model.Group, t.model.MixStyle = t.Group, t.config.Extras.MixStyle
+	t.model.Broadcast(s)
+	t.sgd = model.NewSGD(s, t.model)
+	t.sgd.Momentum, t.sgd.WeightDecay = t.config.Momentum, t.config.WeightDecay
+	if err := t.sgd.Fill(s, t.run.Velocity); err != nil {
+		return err
+	}
+	if len(t.run.Masks) > 0 {
+		t.masks = map[string]whiten.Mask{}
+		for _, tap := range t.run.Net.Collected() {
+			if t.masks[tap.Name], err = whiten.ParseMask(tap.Channels, t.run.Masks[tap.Name]); err != nil {
+				return fmt.Errorf("mask of %s: %w", tap.Name, err)
+			}
+		}
+	}
+	// What the folder held is on the device now.
+	t.run.Checkpoint = run.Checkpoint{Progress: t.progress}
+	return t.aim(s)
+}
+
+// aim makes the objective for the masks that there are.
+func (t *trainer) aim(s *torch.Scope) (err error) {
+	t.objective = model.Objective{}
+	if w := t.run.Config.Whitening; w != nil && (t.run.Config.Method != nn.ISW || t.masks != nil) {
+		if t.objective, err = model.NewObjective(s, t.run.Net, *w, t.masks); err != nil {
+			return err
+		}
+	}
+	t.objective.AuxWeight = t.config.AuxWeight
+	t.objective.Consistency = t.config.Extras.Consistency
+	return nil
+}
+
+// ending says whether and why the training ends now, the same on all ranks.
+func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, done bool, err error) {
+	const goOn, interrupted, timeUp = 0, 1, 2
+	mine := goOn
+	switch {
+	case ctx.Err() != nil:
+		mine = interrupted
+	case t.MaxTime > 0 && time.Since(t.began) >= t.MaxTime:
+		mine = timeUp
+	}
+	if mine, err = t.agree(s, mine); err != nil {
+		return "", false, err
+	}
+	switch {
+	case t.progress.Iterations >= t.config.Iterations:
+		return "the schedule is complete", true, nil
+	case t.config.Patience > 0 && t.progress.Unimproved >= t.config.Patience:
+		return fmt.Sprintf("no better validation than %.2f mIoU at iteration %d in %d validations",
+			t.progress.BestMIoU, t.progress.BestIteration, t.progress.Unimproved), true, nil
+	case mine == interrupted:
+		return "interrupted", false, nil
+	case mine == timeUp:
+		return fmt.Sprintf("%v are over", t.MaxTime), false, nil
+	}
+	return "", false, nil
+}
+
+// finish validates a training that is done, and saves it.
+func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcome, error) {
+	if o.Done && t.validator.stale(t.progress.Iterations) {
+		if err := t.validate(ctx, s); err != nil {
+			return o, err
+		}
+	}
+	if err := t.flush(); err != nil {
+		return o, err
+	}
+	if err := t.save(s); err != nil {
+		return o, err
+	}
+	state := "stopped"
+	if o.Done {
+		state = "done"
+	}
+	return o, t.status(state, o.Reason)
+}
+
+// iterate takes one step for every source.
+func (t *trainer) iterate(s *torch.Scope) error {
+	start := time.Now()
+	rate := t.config.Rate(t.progress.Iterations)
+	sums := sums{learningRate: rate, iterations: 1}
+	for range t.feed.BatchesPerIteration() / t.config.Accumulate {
+		for range t.config.Accumulate {
+			if err := t.pass(s, &sums); err != nil {
+				return err
+			}
+		}
+		t.model.AverageGradients(s)
+		t.sgd.Step(s, rate)
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if err := t.joinLosses(s, &sums); err != nil {
+		return err
+	}
+	t.progress.Iterations++
+	if loss := sums.loss; math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("the loss of iteration %d is %v; the last checkpoint is whole: lower the learning rate and start anew", t.progress.Iterations, loss)
+	}
+	sums.elapsed = time.Since(start)
+	t.sums.add(sums)
+	t.progress.Seconds += sums.elapsed.Seconds()
+	if t.Events.Step != nil {
+		t.Events.Step(Step{Metric: sums.metric(t.progress.Iterations), Iterations: t.config.Iterations,
+			Elapsed: time.Duration(t.progress.Seconds * float64(time.Second))})
+	}
+	return nil
+}
+
+// pass adds the gradients of one batch.
+func (t *trainer) pass(s *torch.Scope, sums *sums) error {
+	start := time.Now()
+	batch, err := t.feed.Next(context.Background())
+	if err != nil {
+		return err
+	}
+	defer t.feed.Release(batch)
+	sums.waited += time.Since(start)
+	t.model.StepSeed = stepSeed(t.config.Seed, batch)
+	s.In(func(s *torch.Scope) {
+		x := model.Pictures(s, batch.Pictures, batch.Size, batch.Side, batch.Side)
+		labels := model.Labels(s, batch.Labels, batch.Size, batch.Side, batch.Side)
+		var styled *torch.Tensor
+		if batch.Styled != nil {
+			styled = model.Pictures(s, batch.Styled, batch.Size, batch.Side, batch.Side)
+		}
+		losses, _ := t.model.Losses(s, x, styled, labels, t.objective)
+		s.Backward(s.MulScalar(losses.Total, 1/float64(t.config.Accumulate)))
+		sums.addLosses(s, losses)
+	})
+	sums.passes++
+	sums.pictures += batch.Size * t.world()
+	return s.Err()
+}
+
+// stepSeed begins the random numbers of a pass.
+func stepSeed(seed uint64, b *feed.Batch) uint64 {
+	for _, v := range []int{b.Iteration, b.Domain, b.Micro} {
+		seed = (seed ^ uint64(v)) * 0x9E3779B97F4A7C15
+		seed ^= seed >> 29
+	}
+	return seed
+}
+
+// checkpoint reads the state back from the device.
+func (t *trainer) checkpoint(s *torch.Scope) (c run.Checkpoint, err error) {
+	c.Progress = t.progress
+	if c.Weights, err = t.model.State(s); err != nil {
+		return c, err
+	}
+	if c.Velocity, err = t.sgd.State(s); err != nil {
+		return c, err
+	}
+	c.Masks = map[string][]uint8{}
+	for name, mask := range t.masks {
+		c.Masks[name] = mask.Uint8()
+	}
+	return c, nil
+}
+
+func (t *trainer) save(s *torch.Scope) error {
+	if !t.first() {
+		return nil
+	}
+	c, err := t.checkpoint(s)
+	if err != nil {
+		return err
+	}
+	if err := t.run.Save(c); err != nil {
+		return err
+	}
+	t.run.Checkpoint = run.Checkpoint{Progress: c.Progress} // the rest would stay in memory for nothing
+	return nil
+}

@@ -1,0 +1,127 @@
+package fit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/train/data"
+	"github.com/robustnet-edge/robustnet/train/evaluate"
+	"github.com/robustnet-edge/robustnet/train/report"
+	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
+
+// validator scores a training on its validation sets, and keeps what the report shows.
+type validator struct {
+	run         *run.Run
+	sets        []*data.Set
+	evaluations []run.Evaluation
+	gallery     gallery
+}
+
+func newValidator(r *run.Run, c run.Training) (*validator, error) {
+	v := &validator{run: r}
+	for _, source := range c.Validation {
+		set, err := data.Open(source)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := evaluate.NewScoring(r.Config.Labels, set); err != nil {
+			return nil, fmt.Errorf("validate on %s: %w", set.Name, err)
+		}
+		v.sets = append(v.sets, set)
+	}
+	all, err := run.ReadEvaluations(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	v.evaluations = run.EvaluationsUntil(all, r.Progress.Iterations)
+	v.gallery = gallery{dir: r.Dir, samples: spread(v.sets)}
+	return v, nil
+}
+
+// stale says whether the weights after so many iterations were not validated.
+func (v *validator) stale(iterations int) bool {
+	n := len(v.evaluations)
+	return n == 0 || v.evaluations[n-1].Iteration != iterations
+}
+
+// validate scores the network as it is, and rewrites the report. The other processes wait.
+func (t *trainer) validate(ctx context.Context, s *torch.Scope) error {
+	start := time.Now()
+	if t.first() {
+		if err := t.measure(ctx, s); err != nil {
+			return err
+		}
+	}
+	t.progress.Seconds += time.Since(start).Seconds()
+	return t.share(s)
+}
+
+func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
+	v := t.validator
+	network := evaluate.NewNetwork(s, t.model, evaluate.Inference{})
+	v.gallery.worst = nil
+	var now []run.Evaluation
+	sum := 0.0
+	for i, set := range v.sets {
+		scoring, err := evaluate.NewScoring(t.run.Config.Labels, set)
+		if err != nil {
+			return err
+		}
+		done := 0
+		result, err := evaluate.Score(ctx, network, t.run.Config.Labels, set, func(n int, p *data.Picture, prediction []uint8) {
+			v.gallery.see(i, n, set.Sample(n).Name, scoring, p, prediction)
+			if done++; t.Events.Validating != nil {
+				t.Events.Validating(set.Name, done, set.Len())
+			}
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // the training ends; what is missing is validated when it goes on
+			}
+			return err
+		}
+		now = append(now, result.Evaluation(t.progress.Iterations))
+		sum += result.MIoU
+	}
+	if len(now) > 0 {
+		if err := t.keepBest(s, sum/float64(len(now))); err != nil {
+			return err
+		}
+	}
+	v.evaluations = append(v.evaluations, now...)
+	if err := v.write(); err != nil {
+		return err
+	}
+	if err := covariances(s, t.model, t.sources[0], t.run.Dir, true); err != nil {
+		return err
+	}
+	if t.Events.Validated != nil {
+		t.Events.Validated(now)
+	}
+	return report.Write(t.run.Dir, nil)
+}
+
+// keepBest saves the checkpoint if no validation before it was better.
+func (t *trainer) keepBest(s *torch.Scope, miou float64) error {
+	if math.IsNaN(miou) || miou <= t.progress.BestMIoU && t.progress.BestIteration > 0 {
+		t.progress.Unimproved++
+		return nil
+	}
+	t.progress.BestMIoU, t.progress.BestIteration, t.progress.Unimproved = miou, t.progress.Iterations, 0
+	c, err := t.checkpoint(s)
+	if err != nil {
+		return err
+	}
+	return t.run.SaveBest(c)
+}
+
+func (v *validator) write() error {
+	if err := run.WriteEvaluations(v.run.Dir, v.evaluations); err != nil {
+		return err
+	}
+	return v.gallery.write()
+}
