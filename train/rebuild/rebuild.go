@@ -67,30 +67,10 @@ type Options struct {
 	Progress func(done int)
 }
 
-// Validate reports everything that is wrong, joined.
-func (o Options) Validate() error {
+// check says whether decoders can be trained on the pictures.
+func (o Options) check(pictures []*data.Picture) error {
 	if o.Iterations < 1 || o.Batch < 1 || o.Side < 32 {
 		return fmt.Errorf("%d iterations of %d crops of %d pixels: take 1 or more, 1 or more, and 32 or more", o.Iterations, o.Batch, o.Side)
-	}
-	return nil
-}
-
-// learningRate is that of the first step; it falls in a straight line to zero.
-const learningRate = 2e-3
-
-// Train fits the decoder to pictures, which are Side pixels or more in both directions. The
-// loss is the mean absolute error of normalised pictures; the network stays as it is. It ends
-// soon after ctx, with its error.
-func (d *Decoder) Train(ctx context.Context, s *torch.Scope, pictures []*data.Picture, o Options) error {
-	if err := d.train(ctx, s, pictures, o); err != nil {
-		return fmt.Errorf("train decoder: %w", err)
-	}
-	return nil
-}
-
-func (d *Decoder) train(ctx context.Context, s *torch.Scope, pictures []*data.Picture, o Options) error {
-	if err := o.Validate(); err != nil {
-		return err
 	}
 	if len(pictures) == 0 {
 		return errors.New("there are no pictures")
@@ -100,31 +80,48 @@ func (d *Decoder) train(ctx context.Context, s *torch.Scope, pictures []*data.Pi
 			return fmt.Errorf("a picture of %d x %d pixels has no crop of %d; take smaller crops", p.Width, p.Height, o.Side)
 		}
 	}
+	return nil
+}
+
+// learningRate is that of the first step; it falls in a straight line to zero.
+const learningRate = 2e-3
+
+// Train fits the decoder to pictures, which are Side pixels or more in both directions. The
+// loss is the mean absolute error of normalised pictures; the network stays as it is. It
+// returns the number of iterations done, and ends soon after ctx, with its error.
+func (d *Decoder) Train(ctx context.Context, s *torch.Scope, pictures []*data.Picture, o Options) (done int, err error) {
+	if err = o.check(pictures); err == nil {
+		done, err = d.train(ctx, s, pictures, o)
+	}
+	if err != nil {
+		return done, fmt.Errorf("train decoder: %w", err)
+	}
+	return done, nil
+}
+
+func (d *Decoder) train(ctx context.Context, s *torch.Scope, pictures []*data.Picture, o Options) (done int, err error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 0x72656275696c64))
 	optimiser := newAdam(s, d.params())
 	began := time.Now()
-	for i := range o.Iterations {
+	for ; done < o.Iterations && (o.MaxTime == 0 || time.Since(began) < o.MaxTime); done++ {
 		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if o.MaxTime > 0 && time.Since(began) >= o.MaxTime {
-			return nil
+			return done, err
 		}
 		rgb := crops(rng, pictures, o.Batch, o.Side)
 		s.In(func(s *torch.Scope) {
 			x := model.Pictures(s, rgb, o.Batch, o.Side, o.Side)
 			rebuilt := d.decode(s, d.features.of(s, x), o.Side, o.Side)
 			s.Backward(s.Mean(s.Abs(s.Sub(rebuilt, x))))
-			optimiser.step(s, learningRate*(1-float64(i)/float64(o.Iterations)))
+			optimiser.step(s, learningRate*(1-float64(done)/float64(o.Iterations)))
 		})
 		if err := s.Err(); err != nil {
-			return err
+			return done, err
 		}
 		if o.Progress != nil {
-			o.Progress(i + 1)
+			o.Progress(done + 1)
 		}
 	}
-	return nil
+	return done, nil
 }
 
 // crops cuts squares out of random pictures, mirrored or not.
