@@ -183,12 +183,11 @@ func (c chart) style(p *plot.Plot) {
 // ticks lie at multiples of 1, 2 or 5 times a power of ten, about five of them.
 func ticks(low, high float64) []plot.Tick {
 	const wanted = 5
-	raw := (high - low) / wanted
-	step := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, factor := range []float64{5, 2} {
-		if raw > step*factor/1.5 {
+	least := 0.75 * (high - low) / wanted
+	step := math.Pow(10, math.Floor(math.Log10(least)))
+	for _, factor := range []float64{2, 2.5, 2} {
+		if step < least {
 			step *= factor
-			break
 		}
 	}
 	var marks []plot.Tick

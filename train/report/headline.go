@@ -16,6 +16,8 @@ type headline struct {
 	// Percent is how much of the training is done.
 	Percent int
 	Time    string
+	// Adapted says which pictures of a target the network saw, if it did.
+	Adapted string
 	Domains []domainFigure
 }
 
@@ -42,7 +44,8 @@ func (f domainFigure) Direction() string {
 func newHeadline(r record) headline {
 	h := headline{
 		Name: r.name(), Method: methodName(r.Config.Method), Trunk: trunkName(r.Config.Network), Details: details(r.Config),
-		State: r.Status.State, Reason: r.Status.Reason, Iteration: r.Status.Iteration, Iterations: r.Status.Iterations,
+		State: r.Status.State, Reason: r.Status.Reason, Adapted: r.Config.Adapted,
+		Iteration: r.Status.Iteration, Iterations: r.Status.Iterations,
 	}
 	if h.State == "" {
 		h.State = "not trained here"

@@ -71,6 +71,7 @@ type page struct {
 	Layers   []layerView
 	Costs    costTable
 	Origin   string
+	Recipe   []fact
 	YAML     string
 }
 
@@ -123,7 +124,7 @@ func gather(dir string, others []string) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{Style: template.CSS(style), Notes: notes, Origin: r.Config.Origin, YAML: string(text)}
+	p := &page{Style: template.CSS(style), Notes: notes, Origin: r.Config.Origin, Recipe: recipe(r.Config.Training), YAML: string(text)}
 	p.Headline = newHeadline(r)
 	if p.Charts, err = charts(r); err != nil {
 		return nil, err

@@ -1,236 +1,315 @@
 package report
 
 import (
-	"fmt"
-	"image"
-	"image/color"
-	"image/png"
-	"math"
-	"math/rand/v2"
+	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
-	"github.com/robustnet-edge/robustnet/train/whiten"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
-// domains of the made runs.
-var domains = []string{"camvid:day_val", "camvid:dusk_target", "idd_lite:val"}
+var keep = flag.String("keep", "", "leave the made runs with their reports in this folder, to look at them")
 
-// create makes an untrained run.
-func create(t testing.TB, dir string, method nn.Method) run.Config {
+// document is a page as a browser reads it.
+type document struct {
+	text     string
+	elements []*html.Node
+}
+
+func parse(t *testing.T, text string) document {
 	t.Helper()
-	spec := nn.DefaultSpec()
-	spec.Width, spec.Head, spec.Classes = 0.5, nn.LiteHead, 11
-	var err error
-	if spec.Placement, err = method.Placement(); err != nil {
+	root, err := html.Parse(strings.NewReader(text))
+	if err != nil {
 		t.Fatal(err)
 	}
+	d := document{text: text}
+	for n := range root.Descendants() {
+		if n.Type == html.ElementNode {
+			d.elements = append(d.elements, n)
+		}
+	}
+	return d
+}
+
+// all returns the elements of a name.
+func (d document) all(name string) []*html.Node {
+	return slices.DeleteFunc(slices.Clone(d.elements), func(n *html.Node) bool { return n.Data != name })
+}
+
+// classed returns the elements that have a class.
+func (d document) classed(class string) []*html.Node {
+	return slices.DeleteFunc(slices.Clone(d.elements), func(n *html.Node) bool {
+		return !slices.Contains(strings.Fields(attribute(n, "class")), class)
+	})
+}
+
+func attribute(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// content is an element's text, with single spaces.
+func content(n *html.Node) string {
+	var text strings.Builder
+	for c := range n.Descendants() {
+		if c.Type == html.TextNode {
+			text.WriteString(c.Data + " ")
+		}
+	}
+	return strings.Join(strings.Fields(text.String()), " ")
+}
+
+// texts are the contents of elements.
+func texts(nodes []*html.Node) []string {
+	var all []string
+	for _, n := range nodes {
+		all = append(all, content(n))
+	}
+	return all
+}
+
+var dataURLs = regexp.MustCompile(`data:image/[^"]*`)
+
+// checkPage checks what is true of any report: nothing in it comes from elsewhere or runs, and
+// nothing is only for the eye.
+func checkPage(t *testing.T, d document) {
+	t.Helper()
+	for _, n := range d.elements {
+		switch n.Data {
+		case "script", "iframe", "object", "embed", "link", "base", "a", "form":
+			t.Errorf("the page has an element %s", n.Data)
+		case "img":
+			if attribute(n, "alt") == "" {
+				t.Error("a picture has no alternative text")
+			}
+		case "svg":
+			if attribute(n, "role") != "img" || attribute(n, "aria-label") == "" {
+				t.Error("a chart has no description")
+			}
+		case "th":
+			if s := attribute(n, "scope"); s != "row" && s != "col" {
+				t.Errorf("the heading %q belongs to nothing", content(n))
+			}
+		}
+		for _, a := range n.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "src" && !strings.HasPrefix(a.Val, "data:image/") || a.Key == "href" {
+				t.Errorf("%s has the attribute %s=%.40q", n.Data, a.Key, a.Val)
+			}
+		}
+	}
+	rest := dataURLs.ReplaceAllString(d.text, "")
+	for _, bad := range []string{"url(", "@import", "ZgotmplZ", "#F0F", "#EF", "NaN", "Inf", "%!"} {
+		if i := strings.Index(rest, bad); i >= 0 {
+			t.Errorf("the page has %q: …%s…", bad, rest[max(0, i-40):min(len(rest), i+40)])
+		}
+	}
+	const maxBytes = 5 << 20
+	if len(d.text) > maxBytes {
+		t.Errorf("the page has %d bytes", len(d.text))
+	}
+}
+
+func TestComplete(t *testing.T) {
+	root := t.TempDir()
+	if *keep != "" {
+		root = *keep
+	}
+	dir := filepath.Join(root, "isw")
+	complete(t, dir, 480)
+	for method, level := range map[nn.Method]float64{nn.Base: 52, nn.IBN: 61} {
+		other := filepath.Join(root, string(method))
+		train(t, other, create(t, other, method), 400, level)
+	}
+	d := parse(t, write(t, dir, nil))
+	checkPage(t, d)
+	if got, want := texts(d.all("h2")), []string{
+		"Training", "Classes", "Fixed samples", "Worst pictures", "Covariances of whitened layers",
+		"Pictures rebuilt from features", "Methods side by side", "Configuration",
+	}; !slices.Equal(got, want) {
+		t.Errorf("the headings are %q, want %q", got, want)
+	}
+	if got := content(d.all("h1")[0]); got != "ISW on MobileNetV2 ×0.5" {
+		t.Errorf("the title is %q", got)
+	}
+	const photos, layers = 3 * (6 + 4 + 4), 3
+	if charts, pictures := len(d.all("svg")), len(d.all("img")); charts != 4 || pictures != photos+layers*(3+1) {
+		t.Errorf("there are %d charts and %d pictures", charts, pictures)
+	}
+	if tiles := d.classed("tile"); len(tiles) != len(domains) || !strings.HasPrefix(content(tiles[1]), domains[1]+" ") {
+		t.Errorf("the tiles are %q", texts(tiles))
+	}
+	costs := d.all("table")[len(d.all("table"))-1]
+	if text := content(costs); !inOrder(text, "base Baseline", "ibn IBN-Net", "isw ISW") {
+		t.Errorf("the methods are not in the paper's order: %s", text)
+	}
+	if rows := d.classed("this"); len(rows) != 1 || !strings.HasPrefix(content(rows[0]), "isw") {
+		t.Errorf("this run is marked in %q", texts(rows))
+	}
+	for _, text := range []string{"trained on camvid:day_train", "batch 16 pictures", "seed 1", "backbone mobilenet_v2, trained on ImageNet"} {
+		if card := content(d.classed("card")[len(d.classed("card"))-1]); !strings.Contains(card, text) {
+			t.Errorf("the configuration lacks %q: %s", text, card)
+		}
+	}
+}
+
+func inOrder(text string, parts ...string) bool {
+	for _, part := range parts {
+		_, rest, ok := strings.Cut(text, part)
+		if !ok {
+			return false
+		}
+		text = rest
+	}
+	return true
+}
+
+// What cannot be read is named on the page; what is missing is left out; the rest is there.
+func TestMissingAndDamaged(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "isw")
+	complete(t, whole, 32)
+	for name, heading := range map[string]string{
+		run.MetricsFile: "", run.EvaluationsFile: "Classes", run.StatusFile: "", run.CovarianceFile: "Covariances of whitened layers",
+		run.LastFile: "", filepath.Join(run.FiguresDir, "sample_2_image.png"): "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "isw")
+			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, name)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			d := parse(t, write(t, dir, nil))
+			checkPage(t, d)
+			if notes := d.classed("notes"); len(notes) > 0 {
+				t.Errorf("missing: %q", texts(notes))
+			}
+			if heading != "" && slices.Contains(texts(d.all("h2")), heading) {
+				t.Errorf("missing: the heading %q is there", heading)
+			}
+			if err := os.WriteFile(path, []byte("damaged\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			d = parse(t, write(t, dir, nil))
+			checkPage(t, d)
+			if notes := d.classed("notes"); len(notes) != 1 || !strings.Contains(content(notes[0]), name) {
+				t.Errorf("damaged: the notes are %q", texts(notes))
+			}
+		})
+	}
+}
+
+func TestUntrained(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fresh")
+	create(t, dir, nn.Base)
+	d := parse(t, write(t, dir, nil))
+	checkPage(t, d)
+	for _, text := range []string{"not trained here", "No evaluation yet", "robustnet-train reconstruct --run " + dir} {
+		if !strings.Contains(d.text, text) {
+			t.Errorf("the page lacks %q", text)
+		}
+	}
+	if len(d.all("svg"))+len(d.all("img"))+len(d.classed("notes")) > 0 {
+		t.Error("there are figures or notes")
+	}
+}
+
+func TestNoRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, nil); err == nil || !strings.Contains(err.Error(), run.ConfigFile) {
+		t.Errorf("a folder without a run: %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("it left %v, %v", files, err)
+	}
+}
+
+// Names come from users and from other people's data sets.
+func TestHostileNames(t *testing.T) {
+	const script, quote = "<script>alert(1)</script>", `"><img src=x onerror=alert(1)> ' onload="alert(1)`
+	dir := filepath.Join(t.TempDir(), "<b>run & more")
+	spec := nn.DefaultSpec()
+	spec.Width, spec.Head, spec.Classes, spec.Placement = 0.5, nn.LiteHead, 2, nn.Placement{}
 	net, err := nn.New(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := run.Config{Network: spec, Method: method, Labels: labels.CamVid(), Origin: "backbone mobilenet_v2, trained on ImageNet"}
-	masks := map[string][]uint8{}
-	if method == nn.ISW {
-		c.Whitening = &whiten.Settings{Lambda: 0.6, Clusters: 3}
-		random := rand.New(rand.NewPCG(3, 1))
-		for _, tap := range net.Taps {
-			masks[tap.Name] = make([]uint8, tap.Channels*tap.Channels)
-			for i := range tap.Channels {
-				for j := i + 1; j < tap.Channels; j++ {
-					if i == 0 && j == 1 || random.Float64() < 0.08+0.3*stripes(i, j) {
-						masks[tap.Name][i*tap.Channels+j] = 1
-					}
-				}
-			}
-		}
-	}
-	if _, err := run.Create(dir, c, run.Checkpoint{Weights: net.Init(1), Masks: masks}); err != nil {
+	c := run.Config{Network: spec, Method: nn.Base, Origin: script + quote, Adapted: script, Labels: labels.Set{
+		Name: script, Ignore: 255, Classes: []trt.Class{{Name: script}, {Name: quote}},
+	}}
+	if _, err := run.Create(dir, c, run.Checkpoint{Weights: net.Init(1)}); err != nil {
 		t.Fatal(err)
 	}
-	return c
-}
-
-// stripes is high for channels that go together.
-func stripes(i, j int) float64 {
-	return math.Max(0, math.Sin(float64(i)*0.7)*math.Sin(float64(j)*0.7))
-}
-
-// train adds what a training of so many lines of metrics leaves.
-func train(t testing.TB, dir string, c run.Config, lines int, level float64) {
-	t.Helper()
-	random := rand.New(rand.NewPCG(5, uint64(lines)))
-	m, err := run.OpenMetrics(dir, 0)
-	if err != nil {
+	evaluations := []run.Evaluation{
+		{Iteration: 1, Domain: quote, MIoU: 1, Classes: []string{quote, "a class of another set"}, IoU: []float64{1, 2}},
+		{Iteration: 2, Domain: quote, MIoU: 2, Classes: []string{script}, IoU: []float64{3}},
+	}
+	if err := run.WriteEvaluations(dir, evaluations); err != nil {
 		t.Fatal(err)
 	}
-	const every = 10
-	total := every * lines
-	for i := 1; i <= lines; i++ {
-		at := float64(i) / float64(lines)
-		v := run.Metric{
-			Iteration: every * i, LearningRate: 0.01 * math.Pow(1-at, 0.9),
-			CE: 0.25 + 2.2*math.Exp(-9*at) + 0.05*random.NormFloat64(), Aux: 0.35 + 2.4*math.Exp(-8*at) + 0.06*random.NormFloat64(),
-			Whitening: math.NaN(), PicturesPerSecond: 8.4 + 0.5*random.NormFloat64(), WaitShare: 0.04 + 0.02*random.Float64(),
-		}
-		v.Loss = v.CE + 0.4*v.Aux
-		if c.Whitening != nil && at > 0.12 {
-			v.Whitening = 0.03 + 0.3*math.Exp(-7*(at-0.12)) + 0.01*random.NormFloat64()
-			v.Loss += c.Whitening.Lambda * v.Whitening
-		}
-		if err := m.Append(v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := m.Close(); err != nil {
+	if err := run.WriteStatus(dir, run.Status{State: script, Reason: quote, Iteration: 2, Iterations: 2}); err != nil {
 		t.Fatal(err)
 	}
-	var all []run.Evaluation
-	for step := 1; step <= 10; step++ {
-		at := float64(step) / 10
-		for d, domain := range domains {
-			all = append(all, evaluation(c, domain, total*step/10, level-9*float64(d)-40*math.Exp(-5*at)+random.NormFloat64(), random))
-		}
+	d := parse(t, write(t, dir, []string{quote}))
+	checkPage(t, d)
+	if rows := texts(d.classed("classes")); len(rows) != 1 || !strings.Contains(rows[0], script) || !strings.Contains(rows[0], quote[:20]) {
+		t.Errorf("the classes are %q", rows)
 	}
-	if err := run.WriteEvaluations(dir, all); err != nil {
-		t.Fatal(err)
-	}
-	if err := run.WriteStatus(dir, run.Status{State: "done", Iteration: total, Iterations: total, Seconds: 7312}); err != nil {
-		t.Fatal(err)
+	if notes := d.classed("notes"); len(notes) != 1 || !strings.Contains(content(notes[0]), quote[:20]) {
+		t.Errorf("the notes are %q", texts(notes))
 	}
 }
 
-func evaluation(c run.Config, domain string, iteration int, miou float64, random *rand.Rand) run.Evaluation {
-	e := run.Evaluation{Iteration: iteration, Domain: domain, Pictures: 101, MIoU: max(miou, 1), PixelAccuracy: 88.4}
-	for i, class := range c.Labels.Classes {
-		if i == 9 && domain == domains[2] {
-			continue // does not occur
-		}
-		e.Classes = append(e.Classes, class.Name)
-		e.IoU = append(e.IoU, math.Min(math.Max(miou+25*math.Sin(float64(3*i))+3*random.NormFloat64(), 0), 98))
-	}
-	return e
-}
-
-func covariances(t testing.TB, dir string, c run.Config) {
-	t.Helper()
-	net, err := nn.New(c.Network)
-	if err != nil {
+func TestAdaptedIsMarked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	create(t, dir, nn.Base)
+	plain := run.Evaluation{Iteration: 5, Domain: "dusk", MIoU: 40, Pictures: 3}
+	adapted := plain
+	adapted.MIoU, adapted.Adapted = 50, true
+	if err := run.WriteEvaluations(dir, []run.Evaluation{plain, adapted}); err != nil {
 		t.Fatal(err)
 	}
-	masks, err := run.ReadMasks(dir)
-	if err != nil {
-		t.Fatal(err)
+	d := parse(t, write(t, dir, nil))
+	tiles := texts(d.classed("tile"))
+	const mark = "adapted: saw unlabelled target pictures, not domain generalisation"
+	if len(tiles) != 2 || strings.Contains(tiles[0], "adapted") || !strings.Contains(tiles[1], "50.0") || !strings.HasSuffix(tiles[1], mark) {
+		t.Errorf("the tiles are %q", tiles)
 	}
-	random := rand.New(rand.NewPCG(7, 7))
-	var all []run.Covariance
-	for _, tap := range net.Taps {
-		n := tap.Channels
-		v := run.Covariance{Tap: tap.Name, Channels: n, Before: make([]float32, n*n), After: make([]float32, n*n)}
-		for i := range n {
-			for j := i; j < n; j++ {
-				before := 0.12*math.Abs(random.NormFloat64()) + 0.7*stripes(i, j)*random.Float64()
-				after := before
-				if len(masks[tap.Name]) > 0 && masks[tap.Name][i*n+j] > 0 {
-					after *= 0.15
-				}
-				if i == j {
-					before, after = 1, 1
-				}
-				v.Before[i*n+j], v.Before[j*n+i] = float32(before), float32(before)
-				v.After[i*n+j], v.After[j*n+i] = float32(-after), float32(-after)
-			}
-		}
-		all = append(all, v)
+	if legends := texts(d.classed("legend")); len(legends) != 1 || legends[0] != "● dusk ■ dusk (adapted)" {
+		t.Errorf("the legends are %q", legends)
 	}
-	if err := run.WriteCovariances(dir, all); err != nil {
-		t.Fatal(err)
+	costs := d.all("table")[len(d.all("table"))-1]
+	if text := content(costs); !strings.Contains(text, "dusk dusk adapted") || !strings.Contains(text, "40.0 50.0") {
+		t.Errorf("the columns are %s", text)
 	}
 }
 
-// street draws a picture of the given kind: a photograph with noise, or its classes.
-func street(seed uint64, width, height int, set labels.Set, photo bool, wrong float64) image.Image {
-	random := rand.New(rand.NewPCG(seed, 1))
-	horizon := 0.35 + 0.2*random.Float64()
-	picture := image.NewRGBA(image.Rect(0, 0, width, height))
-	for y := range height {
-		for x := range width {
-			u, v := float64(x)/float64(width), float64(y)/float64(height)
-			class := 0
-			switch {
-			case v > horizon && math.Abs(u-0.5) < (v-horizon)*0.9+wrong*math.Sin(20*u):
-				class = 3
-			case v > horizon+0.2:
-				class = 4
-			case u < 0.3 || u > 0.75+wrong*math.Sin(30*v):
-				class = 1
-			case v > horizon:
-				class = 8
-			}
-			rgb := set.Classes[class].Color
-			c := color.RGBA{rgb[0], rgb[1], rgb[2], 255}
-			if photo {
-				shade := func(v uint8) uint8 { return uint8(min(max(float64(v)*(0.6+0.4*u)+12*random.NormFloat64(), 0), 255)) }
-				c = color.RGBA{shade(c.R), shade(c.G), shade(c.B), 255}
-			}
-			picture.Set(x, y, c)
-		}
+func TestChange(t *testing.T) {
+	r := record{Config: run.Config{Network: nn.DefaultSpec()}, Evaluations: []run.Evaluation{
+		{Iteration: 10, Domain: "a", MIoU: 50}, {Iteration: 10, Domain: "b", MIoU: 30},
+		{Iteration: 20, Domain: "a", MIoU: 53.25}, {Iteration: 20, Domain: "b", MIoU: 30.04},
+		{Iteration: 30, Domain: "a", MIoU: 51.75},
+	}}
+	got := newHeadline(r).Domains
+	if len(got) != 2 || got[0].Change != -1.5 || got[0].Since != 20 || got[0].Direction() != "down" || got[1].Since != 10 || got[1].Direction() != "same" {
+		t.Errorf("the changes are %+v", got)
 	}
-	return picture
-}
-
-func figures(t testing.TB, dir string, set labels.Set, width, height int) {
-	t.Helper()
-	folder := filepath.Join(dir, run.FiguresDir)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
+	r.Evaluations = r.Evaluations[:1]
+	if got := newHeadline(r).Domains; len(got) != 1 || got[0].HasChange {
+		t.Errorf("a first evaluation changes %+v", got)
 	}
-	for _, kind := range kinds {
-		for n := range kind.limit {
-			for _, part := range kind.parts {
-				wrong := 0.0
-				if part.name == "prediction" {
-					wrong = 0.04
-				}
-				f, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s_%d_%s.png", kind.name, n, part.name)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-				if err := encoder.Encode(f, street(uint64(n), width, height, set, !part.drawn, wrong)); err != nil {
-					t.Fatal(err)
-				}
-				if err := f.Close(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-}
-
-// complete makes a run with everything that a training leaves.
-func complete(t testing.TB, dir string) run.Config {
-	t.Helper()
-	c := create(t, dir, nn.ISW)
-	train(t, dir, c, 400, 66)
-	covariances(t, dir, c)
-	figures(t, dir, c.Labels, 480, 360)
-	return c
-}
-
-// write writes a report and returns its text.
-func write(t testing.TB, dir string, others []string) string {
-	t.Helper()
-	if err := Write(dir, others); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, run.ReportFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

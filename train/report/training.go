@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot/plotter"
 
@@ -62,12 +64,16 @@ func (c chart) legend() []legendEntry {
 func lossChart(r record) chart {
 	lambda, whitening := 1.0, "whitening"
 	if w := r.Config.Whitening; w != nil {
-		lambda, whitening = w.Lambda, fmt.Sprintf("whitening × λ (%v)", w.Lambda)
+		lambda, whitening = w.Lambda, fmt.Sprintf("whitening × %v", w.Lambda)
+	}
+	aux, auxName := 1.0, "auxiliary head"
+	if t := r.Config.Training; t != nil {
+		aux, auxName = t.AuxWeight, fmt.Sprintf("auxiliary head × %v", t.AuxWeight)
 	}
 	c := newChart("Loss", "loss", "The loss and its terms over the iterations.",
 		column(r.Metrics, "total", func(m run.Metric) float64 { return m.Loss }),
 		column(r.Metrics, "cross-entropy", func(m run.Metric) float64 { return m.CE }),
-		column(r.Metrics, "auxiliary head", func(m run.Metric) float64 { return m.Aux }),
+		column(r.Metrics, auxName, func(m run.Metric) float64 { return aux * m.Aux }),
 		column(r.Metrics, whitening, func(m run.Metric) float64 { return lambda * m.Whitening }),
 	)
 	first := slices.IndexFunc(r.Metrics, func(m run.Metric) bool { return isFinite(m.Whitening) })
@@ -144,4 +150,29 @@ func mean(metrics []run.Metric, value func(run.Metric) float64) float64 {
 		}
 	}
 	return sum / float64(n)
+}
+
+// recipe is how the training was set up, in short.
+func recipe(t *run.Training) []fact {
+	if t == nil {
+		return nil
+	}
+	facts := []fact{{"trained on", names(t.Sources), ""}}
+	if len(t.Validation) > 0 {
+		facts = append(facts, fact{"validated on", names(t.Validation), ""})
+	}
+	return append(facts,
+		fact{"batch", count(t.Batch), "pictures"},
+		fact{"crop", count(t.Augmentation.CropSide), "pixels square"},
+		fact{"learning rate", small(t.LearningRate), fmt.Sprintf("power %v", t.Power)},
+		fact{"seed", strconv.FormatUint(t.Seed, 10), ""})
+}
+
+// names are the last parts of the paths of data sets; config.yaml has them whole.
+func names(sets []string) string {
+	short := make([]string, len(sets))
+	for i, set := range sets {
+		short[i] = set[strings.LastIndexByte(set, '/')+1:]
+	}
+	return strings.Join(short, ", ")
 }
