@@ -65,7 +65,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetVersionTemplate(program + " {{.Version}}\n")
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
-	root.AddCommand(newFit(), newImport(), newDescribe(), newExport(), newConformance(), newCheck(), newEval(), newReport(), newVersion())
+	root.AddCommand(newFit(), newImport(), newDescribe(), newExport(), newConformance(), newCheck(), newEval(), newReport(), newAdapt(), newReconstruct(), newVersion())
 	return root
 }
 
