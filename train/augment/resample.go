@@ -72,6 +72,7 @@ func (t taps) span() (first, end int) {
 type scratch struct {
 	bytes []uint8
 	sums  []int32
+	words []uint64
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
