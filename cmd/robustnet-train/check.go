@@ -68,6 +68,9 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if notUnderstood := (data.SourceError{}); errors.As(err, &notUnderstood) {
+			return cli.AsUsage(err)
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -57,7 +57,7 @@ func openFolder(place string) (*Set, []error, error) {
 	}
 	path, split := splitOff(place)
 	if isDir(path) {
-		return openDescribed(filepath.Join(path, DescriptionFile), path, split)
+		path = filepath.Join(path, DescriptionFile)
 	}
 	return openDescribed(path, "", split)
 }

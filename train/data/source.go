@@ -71,21 +71,28 @@ func harmless(err error) bool { return errors.Is(err, errOrphan) }
 // parsed is a source's text taken apart.
 type parsed struct{ name, layout, place string }
 
+// SourceError says that the text of a source cannot be understood.
+type SourceError struct{ error }
+
+// Unwrap returns the cause.
+func (e SourceError) Unwrap() error { return e.error }
+
 // parse takes [NAME=]LAYOUT=PLACE apart.
 func parse(source string) (parsed, error) {
+	names := LayoutNames()
 	first, rest, ok := strings.Cut(source, "=")
 	if !ok || first == "" || rest == "" {
-		return parsed{}, errors.New("write LAYOUT=DIR or LAYOUT=DIR:SPLIT, as in camvid=camvid:day_train; layouts are " + strings.Join(LayoutNames(), ", "))
+		return parsed{}, SourceError{errors.New("write LAYOUT=DIR or LAYOUT=DIR:SPLIT, as in camvid=camvid:day_train; layouts are " + strings.Join(names, ", "))}
 	}
-	if second, place, ok := strings.Cut(rest, "="); ok && place != "" && slices.Contains(LayoutNames(), second) {
+	if second, place, ok := strings.Cut(rest, "="); ok && place != "" && slices.Contains(names, second) {
 		return parsed{first, second, place}, nil
 	}
-	if !slices.Contains(LayoutNames(), first) {
-		hint := "choose " + strings.Join(LayoutNames(), ", ")
-		if near := nearest.Word(first, LayoutNames()); near != "" {
+	if !slices.Contains(names, first) {
+		hint := "choose " + strings.Join(names, ", ")
+		if near := nearest.Word(first, names); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		return parsed{}, fmt.Errorf("unknown layout %q; %s", first, hint)
+		return parsed{}, SourceError{fmt.Errorf("unknown layout %q; %s", first, hint)}
 	}
 	return parsed{"", first, rest}, nil
 }
