@@ -29,10 +29,10 @@ version=$(sed -n 's/^#define TORCH_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$api/to
 # which not every libtorch brings along.
 distributed=""
 if [ -e "$include/gloo/context.h" ] || [ -e /usr/include/gloo/context.h ]; then
-	! grep -q _ZN5c10d16ProcessGroupGlooC1 "$lib/libtorch_cpu.so" || distributed="-DUSE_C10D_GLOO"
+	! grep -q _ZN4c10d16ProcessGroupGlooC1 "$lib/libtorch_cpu.so" || distributed="-DUSE_C10D_GLOO"
 fi
 if [ -n "$distributed" ] && { [ -e "$include/nccl.h" ] || [ -e /usr/include/nccl.h ]; }; then
-	! grep -q _ZN5c10d16ProcessGroupNCCLC1 "$lib/libtorch_cuda.so" 2>/dev/null || distributed="$distributed -DUSE_C10D_NCCL"
+	! grep -q _ZN4c10d16ProcessGroupNCCLC1 "$lib/libtorch_cuda.so" 2>/dev/null || distributed="$distributed -DUSE_C10D_NCCL"
 fi
 wanted="${LIBTORCH:-system} $version $distributed"
 

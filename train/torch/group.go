@@ -52,7 +52,7 @@ func (l *Library) Join(store *Store, o GroupOptions) (*Group, error) {
 		handle, err = newFailure().groupJoin(store.handle, o.Rank, o.World, o.Device, o.Host, o.Timeout.Milliseconds())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("join group as rank %d of %d: %w", o.Rank, o.World, err)
+		return nil, fmt.Errorf("%w: join as rank %d of %d: %w", ErrGroup, o.Rank, o.World, err)
 	}
 	return &Group{rank: o.Rank, world: o.World, handle: handle}, nil
 }
