@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/robustnet-edge/robustnet/train/nn"
@@ -52,6 +53,9 @@ func newCostTable(r record, others []string) (t costTable, notes []string) {
 	t.Omitted = max(len(others)-maxCompared, 0)
 	records := []record{r}
 	for _, dir := range others[:len(others)-t.Omitted] {
+		if sameFolder(dir, r.Dir) {
+			continue
+		}
 		other, more, err := read(dir)
 		if err != nil {
 			notes = append(notes, err.Error())
@@ -83,6 +87,15 @@ func newCostTable(r record, others []string) (t costTable, notes []string) {
 		t.Rows = append(t.Rows, row)
 	}
 	return t, notes
+}
+
+func sameFolder(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 func (t costTable) row(r record) (costRow, error) {

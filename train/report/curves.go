@@ -23,6 +23,8 @@ type chart struct {
 	// alt says in words what is shown.
 	alt    string
 	curves []curve
+	// last is the last iteration.
+	last float64
 	// mark is an iteration that is pointed out, if markName says what it is.
 	mark     float64
 	markName string
@@ -43,6 +45,11 @@ type curve struct {
 func newChart(title, unit, description string, curves ...curve) chart {
 	c := chart{title: title, unit: unit, alt: description}
 	for _, line := range curves {
+		for _, p := range line.points {
+			if isFinite(p.X) {
+				c.last = max(c.last, p.X)
+			}
+		}
 		if line.points = thin(line.points); len(line.points) > 0 {
 			c.curves = append(c.curves, line)
 			c.alt += fmt.Sprintf(" At the end, %s is %s.", line.name, small(line.points[len(line.points)-1].Y))
@@ -152,7 +159,7 @@ func (c chart) fit(p *plot.Plot) {
 	if low >= 0 && (c.fromZero || low < 0.4*high) {
 		p.Y.Min = 0
 	}
-	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)
+	p.X.Min, p.X.Max = 0, max(c.last, 1)
 	if c.markName != "" {
 		line := &plotter.Line{XYs: plotter.XYs{{X: c.mark, Y: p.Y.Min}, {X: c.mark, Y: p.Y.Max}}}
 		line.Color, line.Width, line.Dashes = faintInk, 1, []vg.Length{2, 3}

@@ -264,13 +264,16 @@ func TestHostileNames(t *testing.T) {
 	if err := run.WriteStatus(dir, run.Status{State: script, Reason: quote, Iteration: 2, Iterations: 2}); err != nil {
 		t.Fatal(err)
 	}
-	d := parse(t, write(t, dir, []string{quote}))
+	d := parse(t, write(t, dir, []string{quote, dir + "/."}))
 	checkPage(t, d)
 	if rows := texts(d.classed("classes")); len(rows) != 1 || !strings.Contains(rows[0], script) || !strings.Contains(rows[0], quote[:20]) {
 		t.Errorf("the classes are %q", rows)
 	}
 	if notes := d.classed("notes"); len(notes) != 1 || !strings.Contains(content(notes[0]), quote[:20]) {
 		t.Errorf("the notes are %q", texts(notes))
+	}
+	if rows := strings.Count(content(d.all("table")[len(d.all("table"))-1]), "Baseline"); rows != 1 {
+		t.Errorf("a run that is compared with itself has %d rows", rows)
 	}
 }
 
