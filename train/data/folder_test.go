@@ -85,6 +85,19 @@ func TestShortest(t *testing.T) {
 	}
 }
 
+// TestSplitFolders has a folder for each split.
+func TestSplitFolders(t *testing.T) {
+	dir := tree{
+		"dataset.yaml":       []byte("images: SPLIT/images\nlabels: SPLIT/labels\nclasses: [{name: water}]"),
+		"train/images/a.jpg": jpg(t, 1), "train/labels/a.png": ids(t, 0), "dusk/images/b.jpg": jpg(t, 1), "dusk/labels/b.png": ids(t, 0),
+	}.in(t, filepath.Join(t.TempDir(), "port"))
+	for source, want := range map[string]string{"folder=" + dir: "port:train a", "folder=" + dir + ":dusk": "port:dusk b"} {
+		if s := open(t, source); s.Name+" "+strings.Join(names(s), " ") != want {
+			t.Errorf("%s: %s has %q, want %s", source, s.Name, names(s), want)
+		}
+	}
+}
+
 func TestDescriptionFaults(t *testing.T) {
 	const one = "classes: [{name: water}]\n"
 	for name, c := range map[string]struct{ content, want string }{
