@@ -3,16 +3,13 @@ package feed
 import (
 	"context"
 	"math/rand/v2"
-
-	"github.com/robustnet-edge/robustnet/train/data"
 )
 
 // task is a picture that is to be made.
 type task struct {
-	batch  *pending
-	place  int // in the batch
-	domain *domain
-	draw   draw
+	batch *pending
+	slot  int // in the batch
+	draw  draw
 	// random begins the random numbers of the picture.
 	random uint64
 }
@@ -32,7 +29,7 @@ func (f *Feed) order(ctx context.Context, iteration int, tasks chan<- task) erro
 				}
 				first := iteration*o.joined() + (micro*o.World+o.Rank)*o.Batch
 				for i := range o.Batch {
-					t := task{p, i, domain, domain.draw(first + i), mix(o.Seed, uint64(d), uint64(first+i))}
+					t := task{p, i, domain.draw(first + i), mix(o.Seed, uint64(d), uint64(first+i))}
 					select {
 					case tasks <- t:
 					case <-ctx.Done():
@@ -72,7 +69,7 @@ const (
 // make makes a picture.
 func (f *Feed) make(t task) error {
 	r := f.options.Recipe
-	p, err := f.cache.read(t.domain.sets[t.draw.set], t.draw.picture)
+	p, err := f.cache.read(t.draw.place)
 	if err != nil {
 		return err
 	}
@@ -87,12 +84,12 @@ func (f *Feed) make(t task) error {
 		style.Apply(crop.RGB)
 	}
 	pixels := r.CropSide * r.CropSide
-	first := t.batch.Pictures[3*pixels*t.place:][:3*pixels]
+	first := t.batch.Pictures[3*pixels*t.slot:][:3*pixels]
 	copy(first, crop.RGB)
 	r.Photometric(stream(viewStream), first, r.CropSide, r.CropSide)
-	copy(t.batch.Labels[pixels*t.place:][:pixels], crop.Labels)
+	copy(t.batch.Labels[pixels*t.slot:][:pixels], crop.Labels)
 	if t.batch.Styled != nil {
-		second := t.batch.Styled[3*pixels*t.place:][:3*pixels]
+		second := t.batch.Styled[3*pixels*t.slot:][:3*pixels]
 		copy(second, crop.RGB)
 		r.Photometric(stream(secondViewStream), second, r.CropSide, r.CropSide)
 	}
@@ -101,20 +98,22 @@ func (f *Feed) make(t task) error {
 
 // Next returns the next batch, in order: for each iteration, for each domain, the batches of
 // a step. It waits for [Feed.Run] to make it, and returns Run's error after the last batch
-// that could be made.
+// that could be made. One goroutine at a time may call it.
 func (f *Feed) Next(ctx context.Context) (*Batch, error) {
-	var p *pending
-	select {
-	case p = <-f.ready:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-f.ended:
+	if f.next == nil {
 		select {
-		case p = <-f.ready:
-		default:
-			return nil, f.err
+		case f.next = <-f.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-f.ended:
+			select {
+			case f.next = <-f.ready:
+			default:
+				return nil, f.err
+			}
 		}
 	}
+	p := f.next
 	select {
 	case <-p.done:
 	case <-ctx.Done():
@@ -125,6 +124,7 @@ func (f *Feed) Next(ctx context.Context) (*Batch, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	f.next = nil
 	return &p.Batch, nil
 }
 
@@ -143,8 +143,3 @@ func mix(numbers ...uint64) uint64 {
 	}
 	return h
 }
-
-// picture is one of several sets.
-type picture struct{ set, index int }
-
-var _ = data.Ignored

@@ -12,35 +12,29 @@ import (
 type cache struct {
 	mu       sync.Mutex
 	free     int64
-	pictures map[cached]*data.Picture
-}
-
-type cached struct {
-	set   *data.Set
-	index int
+	pictures map[place]*data.Picture
 }
 
 // read returns a picture that must not be changed.
-func (c *cache) read(set *data.Set, index int) (*data.Picture, error) {
-	key := cached{set, index}
+func (c *cache) read(at place) (*data.Picture, error) {
 	c.mu.Lock()
-	p := c.pictures[key]
+	p := c.pictures[at]
 	c.mu.Unlock()
 	if p != nil {
 		return p, nil
 	}
-	p, err := set.Read(index)
+	p, err := at.set.Read(at.index)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	bytes := int64(len(p.RGB) + len(p.Labels))
-	if _, ok := c.pictures[key]; !ok && bytes <= c.free {
+	if _, ok := c.pictures[at]; !ok && bytes <= c.free {
 		if c.pictures == nil {
-			c.pictures = map[cached]*data.Picture{}
+			c.pictures = map[place]*data.Picture{}
 		}
-		c.pictures[key] = p
+		c.pictures[at] = p
 		c.free -= bytes
 	}
 	return p, nil

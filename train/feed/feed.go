@@ -79,7 +79,9 @@ type Feed struct {
 	ready chan *pending
 	ended chan struct{}
 	err   error
-	used  sync.Pool
+	// next is the batch that Next waited for in vain.
+	next *pending
+	used sync.Pool
 }
 
 // pending is a batch that is being made. Done is closed when it is whole or has failed.
@@ -150,9 +152,9 @@ func (o Options) validate() error {
 // EpochIterations returns the number of iterations in which each picture of the smallest
 // domain is drawn about once; 1 at least.
 func (f *Feed) EpochIterations() int {
-	least := f.domains[0].len()
+	least := len(f.domains[0].places)
 	for _, d := range f.domains[1:] {
-		least = min(least, d.len())
+		least = min(least, len(d.places))
 	}
 	return max(1, least/f.options.joined())
 }
@@ -177,10 +179,8 @@ func (f *Feed) Run(ctx context.Context, firstIteration int) error {
 }
 
 func (f *Feed) run(ctx context.Context, firstIteration int) error {
-	for _, d := range f.domains {
-		if err := d.search(ctx, f.options, &f.cache); err != nil {
-			return err
-		}
+	if err := f.search(ctx); err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	tasks := make(chan task)
