@@ -63,7 +63,7 @@ func (s streak) kernel(angle float64) kernel {
 		centre += float64(i) * weights[i]
 	}
 	centre /= sum
-	k := newKernel(2*length + 1)
+	k := newKernel(2*int(math.Ceil(float64(length)-centre)) + 1)
 	dy, dx := math.Sincos(angle)
 	for i, weight := range weights {
 		k.add(dx*(float64(i)-centre), dy*(float64(i)-centre), weight)
