@@ -91,7 +91,7 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 		}
 	}
 	if faults > 0 {
-		errs = append(errs, fmt.Errorf("%s faults", count(faults)))
+		errs = append(errs, errors.New(plural(faults, "fault")))
 	}
 	return errors.Join(errs...)
 }
@@ -117,14 +117,16 @@ func progressOn(log io.Writer, source string) func(done, all int) {
 // reportText is the report for people: a heading, a table of classes, the faults.
 func reportText(r *data.Report) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: %s pictures; %s\n", r.Name, count(r.Pictures), sizesText(r.Sizes))
-	if r.Classes == nil {
+	fmt.Fprintf(&text, "%s: %s%s\n", r.Name, plural(r.Pictures, "picture"), sizesText(r.Sizes))
+	switch {
+	case r.Pictures == 0: // there is nothing to count
+	case r.Classes == nil:
 		text.WriteString("there are no labels\n")
-	} else {
+	default:
 		text.WriteString(classTable(r))
 	}
 	for _, u := range r.Unknown {
-		fmt.Fprintf(&text, "unknown label id %d: %s pixels in %s files\n", u.ID, count(u.Pixels), count(u.Files))
+		fmt.Fprintf(&text, "unknown label id %d: %s in %s\n", u.ID, plural(u.Pixels, "pixel"), plural(u.Files, "file"))
 	}
 	for _, line := range slices.Concat(r.Notes, r.Faults) {
 		text.WriteString(line + "\n")
@@ -136,14 +138,14 @@ func reportText(r *data.Report) string {
 // sizesText lists the most frequent sizes.
 func sizesText(sizes []data.SizeCount) string {
 	const shown = 5
-	var parts []string
+	var text strings.Builder
 	for _, s := range sizes[:min(len(sizes), shown)] {
-		parts = append(parts, fmt.Sprintf("%s of %d x %d", count(s.Pictures), s.Width, s.Height))
+		fmt.Fprintf(&text, ", %s of %d x %d", count(s.Pictures), s.Width, s.Height)
 	}
 	if n := len(sizes) - shown; n > 0 {
-		parts = append(parts, count(n)+" other sizes")
+		fmt.Fprintf(&text, ", and %s", plural(n, "other size"))
 	}
-	return strings.Join(parts, ", ")
+	return text.String()
 }
 
 func classTable(r *data.Report) string {
@@ -164,4 +166,12 @@ func classTable(r *data.Report) string {
 // percent is a share with two decimals: rare classes have hundredths of a percent.
 func percent(part, whole int64) string {
 	return fmt.Sprintf("%.2f %%", 100*float64(part)/float64(max(whole, 1)))
+}
+
+// plural writes a number of things.
+func plural[T int | int64](n T, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
 }

@@ -41,7 +41,7 @@ func TestCheck(t *testing.T) {
 	if code := run(t.Context(), []string{"check", "camvid=" + dir}, &out, &errs); code != 0 || errs.Len() > 0 {
 		t.Fatalf("exit code %d, %s", code, &errs)
 	}
-	for _, want := range []string{"street: 2 pictures; 2 of 4 x 1\n", "\n 3  road             6  75.00 %         2\n", "\n    ignored          1  12.50 %\n"} {
+	for _, want := range []string{"street: 2 pictures, 2 of 4 x 1\n", "\n 3  road             6  75.00 %         2\n", "\n    ignored          1  12.50 %\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output\n%sdoes not have %q", &out, want)
 		}
@@ -72,9 +72,9 @@ func TestCheckFaults(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{
-		"\nunknown label id 77: 1 pixels in 1 files\n",
-		"\n" + filepath.Join(dir, "labels/a.png") + ": label ids that the layout does not know: 12 (1 pixels)\n",
-		"\n" + filepath.Join(dir, "labels/b.png") + ": label ids that the layout does not know: 77 (1 pixels)\n",
+		"\nunknown label id 77: 1 pixel in 1 file\n",
+		"\n" + filepath.Join(dir, "labels/a.png") + ": label ids that the layout does not know: 12 (1 pixel)\n",
+		"\n" + filepath.Join(dir, "labels/b.png") + ": label ids that the layout does not know: 77 (1 pixel)\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output\n%sdoes not have %q", &out, want)

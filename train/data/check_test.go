@@ -65,7 +65,7 @@ func TestCheckFindsAll(t *testing.T) {
 		"labels/labelcut.png: decode labels: ",
 		"labels/orphan.png: no picture belongs to this label file",
 		"labels/size.png: the labels have 2 x 1 pixels, and the picture " + filepath.Join(dir, "images/size.jpg") + " has 3 x 1",
-		"labels/strange.png: label ids that the layout does not know: 12 (1 pixels), 200 (1 pixels)",
+		"labels/strange.png: label ids that the layout does not know: 12 (1 pixel), 200 (1 pixel)",
 		"labels/stranger.png: label ids that the layout does not know: 200 (2 pixels)",
 	}
 	if len(r.Faults) != len(want) {

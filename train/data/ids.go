@@ -60,7 +60,11 @@ type UnknownIDs []UnknownID
 func (u UnknownIDs) Error() string {
 	parts := make([]string, len(u))
 	for i, id := range u {
-		parts[i] = fmt.Sprintf("%d (%d pixels)", id.ID, id.Pixels)
+		unit := "pixels"
+		if id.Pixels == 1 {
+			unit = "pixel"
+		}
+		parts[i] = fmt.Sprintf("%d (%d %s)", id.ID, id.Pixels, unit)
 	}
 	return "label ids that the layout does not know: " + strings.Join(parts, ", ")
 }
