@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
@@ -98,18 +96,17 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 
 // progressOn shows on a terminal how much of a source has been read.
 func progressOn(log io.Writer, source string) func(done, all int) {
-	f, ok := log.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
+	if !isTerminal(log) {
 		return nil
 	}
 	const clearLine = "\r\x1b[K"
 	shown := -1
 	return func(done, all int) {
 		if done == all {
-			fmt.Fprint(f, clearLine)
+			fmt.Fprint(log, clearLine)
 		} else if percent := 100 * done / all; percent > shown {
 			shown = percent
-			fmt.Fprintf(f, "%s%s: %d %%", clearLine, source, percent)
+			fmt.Fprintf(log, "%s%s: %d %%", clearLine, source, percent)
 		}
 	}
 }
