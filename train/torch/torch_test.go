@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		fmt.Print(errors.Is(err, torch.ErrLibrary), " ", err)
 		return
 	}
-	os.Exit(m.Run())
+	rankstest.Main(m, rankstest.Roles{"collectives": collectives})
 }
 
 // library loads the libtorch under test.
