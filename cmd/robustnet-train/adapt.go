@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ generalisation; config.yaml of the new run, its evaluations and its report say s
 measures before and after.`
 
 const adaptExamples = `  robustnet-train adapt --run runs/isw --images night/frames --out runs/isw-night
-  robustnet-train adapt --run runs/isw --images camvid/images --limit 50 --on camvid=camvid:dusk_target`
+  robustnet-train adapt --run runs/isw --images camvid=camvid:dusk_target --limit 30 --on camvid=camvid:dusk_target`
 
 type adaptOptions struct {
 	computeFlags
@@ -43,7 +44,7 @@ type adaptOptions struct {
 func newAdapt() *cobra.Command {
 	var o adaptOptions
 	cmd := &cobra.Command{
-		Use:     "adapt --run RUN --images DIR",
+		Use:     "adapt --run RUN --images DIR|LAYOUT=DIR[:SPLIT]",
 		Short:   "Fit the batch norms of a run to unlabelled pictures",
 		Long:    adaptHelp,
 		Example: adaptExamples,
@@ -52,7 +53,7 @@ func newAdapt() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.run, "run", "", "run folder")
-	flags.StringVar(&o.images, "images", "", "folder of JPEG and PNG pictures of the target")
+	flags.StringVar(&o.images, "images", "", "folder of JPEG and PNG pictures of the target, or LAYOUT=DIR[:SPLIT], whose labels are not read")
 	flags.StringVar(&o.out, "out", "", "run folder to make (default RUN-adapted)")
 	flags.IntVar(&o.limit, "limit", 0, "take at most so many pictures, evenly spread; 0 takes all")
 	flags.IntVar(&o.batch, "batch", 8, "pictures of one size that go through the network together, 2 or more")
@@ -104,7 +105,7 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	paths, err := adapt.Folder(o.images, o.limit)
+	paths, from, err := o.pictures()
 	if err != nil {
 		return err
 	}
@@ -112,8 +113,8 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a := adaptation{adaptOptions: o, run: r, sets: sets, log: log,
-		files: &adapt.Files{Paths: paths, MaxWidth: o.maxWidth, SkipUnreadable: o.skipUnreadable}}
+	a := adaptation{adaptOptions: o, run: r, sets: sets, log: log, from: from,
+		files: &adapt.Files{Paths: adapt.Spread(paths, o.limit), MaxWidth: o.maxWidth, SkipUnreadable: o.skipUnreadable}}
 	err = o.onTorch(func(s *torch.Scope) error { return a.compute(ctx, s) })
 	if err != nil {
 		return stopped(ctx, err)
@@ -122,6 +123,30 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 		return err
 	}
 	return a.report(out)
+}
+
+// pictures lists the pictures to adapt to, and says where they are.
+func (o *adaptOptions) pictures() (paths []string, from string, err error) {
+	if _, err := os.Stat(o.images); err == nil || !strings.Contains(o.images, "=") {
+		if paths, err = adapt.Folder(o.images); err != nil {
+			return nil, "", err
+		}
+		from, err = filepath.Abs(o.images)
+		return paths, from, err
+	}
+	set, err := data.Open(o.images)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range set.Len() {
+		path := set.Sample(i).Image
+		if path == "" {
+			return nil, "", cli.Usagef("--images %s: these pictures are drawn; name a folder of files", o.images)
+		}
+		paths = append(paths, path)
+	}
+	from, err = data.Absolute(o.images)
+	return paths, from, err
 }
 
 // openTargets opens labelled data sets whose classes can be compared with the run's.
@@ -147,6 +172,7 @@ type adaptation struct {
 	sets          []*data.Set
 	files         *adapt.Files
 	log           io.Writer
+	from          string // where the pictures are, from every folder
 	seen          adapt.Result
 	before, after []trainrun.Evaluation
 	weights       trainrun.Checkpoint
@@ -197,13 +223,9 @@ func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Mode
 
 // write makes the new run. It has no training that could go on.
 func (a *adaptation) write() error {
-	folder, err := filepath.Abs(a.images)
-	if err != nil {
-		return err
-	}
 	c := a.run.Config
 	c.Training = nil
-	c.Adapted = fmt.Sprintf("batch norms on %d unlabelled pictures of %s", a.seen.Pictures, folder)
+	c.Adapted = fmt.Sprintf("batch norms on %d unlabelled pictures of %s", a.seen.Pictures, a.from)
 	c.Origin += "; adapted: " + c.Adapted
 	if _, err := trainrun.Create(a.out, c, a.weights); err != nil {
 		return err

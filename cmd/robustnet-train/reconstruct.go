@@ -79,6 +79,8 @@ func (o *reconstructOptions) reconstruct(ctx context.Context, out, log io.Writer
 		return cli.Usagef("say with --run which run to look into, and with --on at which pictures, such as --on camvid=camvid:day_train")
 	case o.iterations < 1:
 		return cli.Usagef("--iterations %d: 1 or more are possible", o.iterations)
+	case o.maxTime < 0:
+		return cli.Usagef("--max-time %v: 0 is no limit", o.maxTime)
 	case o.maxWidth < 64:
 		return cli.Usagef("--max-width %d: 64 or more are possible", o.maxWidth)
 	}
@@ -172,7 +174,15 @@ func (c *reconstruction) picture(set *data.Set, n int) (*data.Picture, error) {
 		return nil, err
 	}
 	p.Labels = nil
-	return evaluate.Shrink(p, c.maxWidth)
+	if p, err = evaluate.Shrink(p, c.maxWidth); err != nil {
+		return nil, err
+	}
+	const smallest = 32
+	if min(p.Width, p.Height) < smallest {
+		return nil, fmt.Errorf("%s of %s has %d x %d pixels; %d or more in both directions are needed, at most %d wide",
+			set.Sample(n).Name, set.Name, p.Width, p.Height, smallest, c.maxWidth)
+	}
+	return p, nil
 }
 
 // compute trains both decoders and lets them rebuild the shown pictures.
@@ -219,7 +229,7 @@ func (c *reconstruction) train(ctx context.Context, s *torch.Scope, name string,
 	progress := stageOn(c.log, "decoder of "+name, c.iterations)
 	defer progress(c.iterations)
 	done, err := d.Train(ctx, s, c.training, rebuild.Options{
-		Iterations: c.iterations, Batch: 4, Side: side, MaxTime: c.maxTime / 2, Seed: c.seed, Progress: progress,
+		Iterations: c.iterations, Batch: 4, Side: side, MaxTime: (c.maxTime + 1) / 2, Seed: c.seed, Progress: progress,
 	})
 	if done < c.iterations && err == nil {
 		c.notes = append(c.notes, fmt.Sprintf("time was up for the decoder of %s after %d of %d iterations", name, done, c.iterations))

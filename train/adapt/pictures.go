@@ -14,9 +14,8 @@ import (
 )
 
 // Folder returns the JPEG and PNG files in dir and its subfolders, by their names' endings, in
-// the order of their paths. With a limit above 0 there are at most so many, evenly spread.
-// Hidden files and folders are left out.
-func Folder(dir string, limit int) ([]string, error) {
+// the order of their paths. Hidden files and folders are left out.
+func Folder(dir string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -38,13 +37,20 @@ func Folder(dir string, limit int) ([]string, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("list pictures: %s has no files that end in .jpg, .jpeg or .png", dir)
 	}
-	if n := len(files); limit > 0 && limit < n {
-		for i := range limit {
-			files[i] = files[i*n/limit]
-		}
-		files = files[:limit]
-	}
 	return files, nil
+}
+
+// Spread returns at most limit of the files, evenly spread; all for a limit of 0.
+func Spread(files []string, limit int) []string {
+	n := len(files)
+	if limit == 0 || limit >= n {
+		return files
+	}
+	chosen := make([]string, limit)
+	for i := range chosen {
+		chosen[i] = files[i*n/limit]
+	}
+	return chosen
 }
 
 // Files are pictures to be read.

@@ -43,24 +43,23 @@ func TestFolder(t *testing.T) {
 	for _, name := range []string{"b.png", "a.JPG", "sub/c.jpeg", ".hidden.png", ".git/d.png", "notes.txt", "e.png", "f.png", "g.png"} {
 		write(t, filepath.Join(dir, name), "x")
 	}
-	for limit, want := range map[int][]string{
-		0: {"a.JPG", "b.png", "e.png", "f.png", "g.png", "sub/c.jpeg"},
-		6: {"a.JPG", "b.png", "e.png", "f.png", "g.png", "sub/c.jpeg"},
-		3: {"a.JPG", "e.png", "g.png"},
-		1: {"a.JPG"},
-	} {
-		got, err := Folder(dir, limit)
-		for i := range got {
-			got[i], _ = filepath.Rel(dir, got[i])
-		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("limit %d: %v, %v; want %v", limit, got, err, want)
+	files, err := Folder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		files[i], _ = filepath.Rel(dir, files[i])
+	}
+	all := []string{"a.JPG", "b.png", "e.png", "f.png", "g.png", "sub/c.jpeg"}
+	for limit, want := range map[int][]string{0: all, 6: all, 7: all, 3: {"a.JPG", "e.png", "g.png"}, 1: {"a.JPG"}} {
+		if got := Spread(files, limit); !slices.Equal(got, want) {
+			t.Errorf("limit %d: %v; want %v", limit, got, want)
 		}
 	}
 	for name, want := range map[string]string{
 		filepath.Join(dir, ".git", "none"): "no such file", filepath.Join(dir, "notes.txt"): "has no files that end in",
 	} {
-		if _, err := Folder(name, 0); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Folder(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, want)
 		}
 	}
