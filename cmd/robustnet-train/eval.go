@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,6 @@ import (
 	"github.com/robustnet-edge/robustnet/train/corrupt"
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/evaluate"
-	"github.com/robustnet-edge/robustnet/train/torch"
 )
 
 const evalHelp = `Eval compares models on labelled pictures: run folders, also of trainings that go on, and
@@ -40,17 +41,16 @@ const evalExamples = `  robustnet-train eval --model runs/isw --on camvid=camvid
 type evalOptions struct {
 	models, sources            []string
 	json, classes, corruptions bool
-	csv, figures               string
+	csv, figures, onnxRuntime  string
 	worst                      int
 	inference                  evaluate.Inference
 	kinds                      []string
 	severities                 []int
-	device, onnxRuntime        string
-	threads                    int
-	torchDevice                torch.Device
-	conditions                 []condition
-	changed                    func(flag string) bool
-	out, log                   io.Writer
+	computeFlags
+
+	conditions []condition // the clean pictures' first
+	changed    func(flag string) bool
+	out, log   io.Writer
 }
 
 // condition is what is done to pictures: nothing if the kind is empty.
@@ -80,12 +80,11 @@ func newEval() *cobra.Command {
 	flags.IntVar(&o.inference.Window, "window", 0, "runs: side in pixels of sliding windows, overlapping by a third (default whole pictures)")
 	flags.IntVar(&o.inference.MaxWidth, "max-width", 0, "width in pixels beyond which pictures and labels are shrunk (default none)")
 	flags.BoolVar(&o.corruptions, "corruptions", false, "score corrupted pictures, too")
-	flags.StringSliceVar(&o.kinds, "kinds", nil, "corruptions to apply (default all: "+list(corrupt.Kinds())+")")
+	flags.StringSliceVar(&o.kinds, "kinds", nil, "corruptions to apply (default all: "+strings.Join(texts(corrupt.Kinds()), ", ")+")")
 	flags.IntSliceVar(&o.severities, "severities", []int{1, 2, 3, 4, 5}, "severities of corruptions")
 	flags.StringVar(&o.figures, "figures", "", "folder for pictures of each model's worst results")
 	flags.IntVar(&o.worst, "worst", 4, "with --figures: number of pictures for each model and domain")
-	flags.StringVar(&o.device, "device", "cpu", "runs: where to compute: cpu, cuda (the first GPU) or cuda:N")
-	flags.IntVar(&o.threads, "threads", 0, "CPU threads of the network (default all)")
+	o.computeFlags.add(flags)
 	flags.StringVar(&o.onnxRuntime, "onnxruntime", os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "file of ONNX Runtime, which runs model files; ROBUSTNET_MODEL_LIBRARY")
 	flags.Lookup("scales").DefValue = "" // the help says it in words
 	o.changed = flags.Changed
@@ -96,27 +95,13 @@ func newEval() *cobra.Command {
 	return cmd
 }
 
-// list joins names.
-func list[S ~string](names []S) string {
-	text := ""
-	for i, name := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += string(name)
-	}
-	return text
-}
-
 // check reads the flags that are no mere values.
-func (o *evalOptions) check() (err error) {
+func (o *evalOptions) check() error {
 	switch {
 	case len(o.models) == 0:
 		return cli.Usagef("say with --model which run folder or model file to evaluate")
 	case len(o.sources) == 0:
 		return cli.Usagef("say with --on which pictures to evaluate on, as in --on camvid=camvid:dusk_target")
-	case o.threads < 0 || o.threads > 1024:
-		return cli.Usagef("--threads %d: 0 to 1024 are possible", o.threads)
 	case o.worst < 1 || o.worst > 1000:
 		return cli.Usagef("--worst %d: 1 to 1000 are possible", o.worst)
 	case o.changed("worst") && o.figures == "":
@@ -125,13 +110,10 @@ func (o *evalOptions) check() (err error) {
 	if err := o.inference.Validate(); err != nil {
 		return cli.AsUsage(err)
 	}
-	if o.torchDevice, err = torch.ParseDevice(o.device); err != nil {
-		return cli.Usagef("--device: %w", err)
-	}
 	return o.chooseConditions()
 }
 
-// chooseConditions fills conditions: the clean pictures first.
+// chooseConditions fills conditions.
 func (o *evalOptions) chooseConditions() error {
 	o.conditions = []condition{{}}
 	for _, flag := range []string{"kinds", "severities"} {
@@ -261,26 +243,26 @@ func (o *evalOptions) score(ctx context.Context, m *evalModel, p evaluate.Predic
 			return corrupt.Apply(c.kind, c.severity, uint64(i), p.RGB, p.Width, p.Height)
 		}
 	}
-	done, progress := 0, progressOn(o.log, m.name+" on "+domain.Name+c.suffix())
-	var gallery *gallery
-	if o.figures != "" && c.kind == "" {
-		scoring, err := evaluate.NewScoring(m.classes, domain)
-		if err != nil {
-			return evalResult{}, err
-		}
-		gallery = newGallery(scoring, o.worst)
+	scoring, err := evaluate.NewScoring(m.classes, domain)
+	if err != nil {
+		return evalResult{}, err
 	}
+	worst := evaluate.Worst{Limit: o.worst}
+	drawn := o.figures != "" && c.kind == ""
+	done, shown := 0, stageOn(o.log, m.name+" on "+domain.Name+c.suffix(), domain.Len())
+	var faults error
 	scorer.Each = func(i int, p *data.Picture, prediction []uint8) {
-		if done++; progress != nil {
-			progress(done, domain.Len())
-		}
-		if gallery != nil {
-			gallery.add(domain.Sample(i).Name, p, prediction)
+		done++
+		shown(done)
+		if drawn {
+			e, err := scoring.Exhibit(domain.Sample(i).Name, p, prediction)
+			worst.Add(e)
+			faults = errors.Join(faults, err)
 		}
 	}
 	result, err := scorer.Score(ctx, domain)
-	if err == nil && gallery != nil {
-		err = gallery.write(o.figures, m.name, domain.Name)
+	if err = errors.Join(err, faults); err == nil && drawn {
+		err = writeFigures(o.figures, m.name, domain.Name, worst.Exhibits)
 	}
 	return newEvalResult(m, result, c), err
 }

@@ -115,11 +115,7 @@ func (m *evalModel) with(ctx context.Context, o *evalOptions, f func(evaluate.Pr
 		return err
 	}
 	m.iteration = r.Progress.Iterations
-	lib, err := torch.Load("")
-	if err != nil {
-		return err
-	}
-	return lib.Run(torch.Options{Device: o.torchDevice, Threads: o.threads}, func(s *torch.Scope) error {
+	return o.onTorch(func(s *torch.Scope) error {
 		net, err := model.New(s, r.Net, r.Weights)
 		if err != nil {
 			return err

@@ -146,11 +146,7 @@ func (r *evalReport) writeCSV(to io.Writer) error {
 
 // text is the report for people.
 func (o *evalOptions) text(r *evalReport, models []*evalModel, domains []*data.Set) string {
-	tables := []string{
-		r.overview("mIoU", models, domains, func(e *evalResult) string { return points(e.MIoU) }),
-		r.overview("pixel accuracy", models, domains, func(e *evalResult) string { return points(e.PixelAccuracy) }),
-		r.overview("pictures a second", models, domains, func(e *evalResult) string { return fmt.Sprintf("%.1f", e.PicturesPerSecond) }),
-	}
+	tables := r.overviews(models, domains)
 	for _, d := range domains {
 		if o.classes || len(domains) == 1 {
 			tables = append(tables, r.classTable(d, models))
@@ -182,25 +178,60 @@ func points(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// overview has a row for each model and a column for each domain.
-func (r *evalReport) overview(title string, models []*evalModel, domains []*data.Set, cell func(*evalResult) string) string {
-	t := newTable(title)
-	for _, d := range domains {
-		t.column(d.Name)
-	}
-	t.rule()
-	for _, m := range models {
-		row := []string{m.title()}
-		for _, d := range domains {
-			text := "–"
-			if e := r.find(m.name, d.Name, condition{}); e != nil {
-				text = cell(e)
-			}
-			row = append(row, text)
+// measure is a column of the overview.
+type measure struct {
+	title string
+	cell  func(*evalResult) string
+}
+
+var measures = []measure{
+	{"mIoU", func(e *evalResult) string { return points(e.MIoU) }},
+	{"pixel accuracy", func(e *evalResult) string { return points(e.PixelAccuracy) }},
+	{"pictures/s", func(e *evalResult) string { return fmt.Sprintf("%.1f", e.PicturesPerSecond) }},
+}
+
+// overviews have a row for each model. With one domain, a table has all measures; with
+// several, each measure has a table with a column for each domain.
+func (r *evalReport) overviews(models []*evalModel, domains []*data.Set) []string {
+	fill := func(t *table, cells func(m *evalModel) []string) string {
+		t.rule()
+		for _, m := range models {
+			t.row(append([]string{m.title()}, cells(m)...)...)
 		}
-		t.row(row...)
+		return t.String()
 	}
-	return t.String()
+	cell := func(m *evalModel, d *data.Set, what measure) string {
+		if e := r.find(m.name, d.Name, condition{}); e != nil {
+			return what.cell(e)
+		}
+		return "–"
+	}
+	if len(domains) == 1 {
+		t := newTable("on " + domains[0].Name)
+		for _, what := range measures {
+			t.column(what.title)
+		}
+		return []string{fill(t, func(m *evalModel) (cells []string) {
+			for _, what := range measures {
+				cells = append(cells, cell(m, domains[0], what))
+			}
+			return cells
+		})}
+	}
+	var tables []string
+	for _, what := range measures {
+		t := newTable(what.title)
+		for _, d := range domains {
+			t.column(d.Name)
+		}
+		tables = append(tables, fill(t, func(m *evalModel) (cells []string) {
+			for _, d := range domains {
+				cells = append(cells, cell(m, d, what))
+			}
+			return cells
+		}))
+	}
+	return tables
 }
 
 // title marks models that have seen a target domain.

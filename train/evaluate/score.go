@@ -103,6 +103,9 @@ func (s Scorer) score(ctx context.Context, set *data.Set) (Result, error) {
 	}
 	r.IoU = scoring.iou(r.Matrix)
 	r.MIoU, r.PixelAccuracy = mean(r.IoU), 100*r.Matrix.PixelAccuracy()
+	if math.IsNaN(r.MIoU) {
+		return Result{}, errors.New("none of the classes that model and labels share occurs or was predicted")
+	}
 	for _, c := range scoring.Classes.Classes {
 		r.Classes = append(r.Classes, c.Name)
 	}

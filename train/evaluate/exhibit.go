@@ -1,0 +1,77 @@
+package evaluate
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"sort"
+
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
+	"github.com/robustnet-edge/robustnet/train/data"
+	"github.com/robustnet-edge/robustnet/train/labels"
+)
+
+// Exhibit is a picture to be shown with its labels and its prediction, both in Classes.
+type Exhibit struct {
+	// Name is that of the sample, and MIoU as [Scoring.MIoU] has it.
+	Name       string
+	MIoU       float64
+	Picture    *data.Picture
+	Prediction []uint8
+	Classes    labels.Set
+}
+
+// Exhibit returns a picture as [Scorer.Each] gets it for showing.
+func (s *Scoring) Exhibit(name string, p *data.Picture, prediction []uint8) (Exhibit, error) {
+	miou, err := s.MIoU(p.Labels, prediction)
+	return Exhibit{name, miou, p, prediction, s.Classes}, err
+}
+
+// Write draws dir/NAME_image.png, NAME_truth.png and NAME_prediction.png, classes in their
+// colours and other labels in black. The folder must exist.
+func (e Exhibit) Write(dir, name string) error {
+	size := image.Rect(0, 0, e.Picture.Width, e.Picture.Height)
+	photo := image.NewNRGBA(size)
+	for i := range size.Dx() * size.Dy() {
+		copy(photo.Pix[4*i:], e.Picture.RGB[3*i:3*i+3])
+		photo.Pix[4*i+3] = 255
+	}
+	palette := slices.Repeat(color.Palette{color.Black}, 256)
+	for i, c := range e.Classes.Classes {
+		palette[i] = color.NRGBA{c.Color[0], c.Color[1], c.Color[2], 255}
+	}
+	classes := func(ids []uint8) image.Image {
+		return &image.Paletted{Pix: ids, Stride: size.Dx(), Rect: size, Palette: palette}
+	}
+	for part, img := range map[string]image.Image{"image": photo, "truth": classes(e.Picture.Labels), "prediction": classes(e.Prediction)} {
+		path := filepath.Join(dir, name+"_"+part+".png")
+		if err := atomicfile.Replace(path, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
+			return fmt.Errorf("draw figures: %w", err)
+		}
+	}
+	return nil
+}
+
+// Worst keeps the exhibits of the lowest mIoU.
+type Worst struct {
+	// Limit is how many are kept.
+	Limit int
+	// Exhibits are those so far, the worst first.
+	Exhibits []Exhibit
+}
+
+// Add takes an exhibit in if it is one of the worst; of equal ones, the first stay. Those
+// without a labelled pixel never are.
+func (w *Worst) Add(e Exhibit) {
+	if math.IsNaN(e.MIoU) {
+		return
+	}
+	at := sort.Search(len(w.Exhibits), func(i int) bool { return w.Exhibits[i].MIoU > e.MIoU })
+	w.Exhibits = slices.Insert(w.Exhibits, at, e)
+	w.Exhibits = w.Exhibits[:min(len(w.Exhibits), w.Limit)]
+}
