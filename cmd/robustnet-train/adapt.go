@@ -225,8 +225,8 @@ func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Mode
 func (a *adaptation) write() error {
 	c := a.run.Config
 	c.Training = nil
-	c.Adapted = fmt.Sprintf("batch norms on %d unlabelled pictures of %s", a.seen.Pictures, a.from)
-	c.Origin += "; adapted: " + c.Adapted
+	c.Adapted = fmt.Sprintf("%s, %d pictures", a.from, a.seen.Pictures)
+	c.Origin += "; batch norms adapted to " + c.Adapted
 	if _, err := trainrun.Create(a.out, c, a.weights); err != nil {
 		return err
 	}

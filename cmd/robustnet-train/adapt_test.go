@@ -105,7 +105,7 @@ func TestAdapt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "batch norms on 5 unlabelled pictures of " + images; after.Config.Adapted != want || after.Config.Origin != "a test; adapted: "+want {
+	if want := images + ", 5 pictures"; after.Config.Adapted != want || after.Config.Origin != "a test; batch norms adapted to "+want {
 		t.Errorf("the new run says %q, from %q", after.Config.Adapted, after.Config.Origin)
 	}
 	if before.Config.Adapted != "" {
