@@ -27,7 +27,8 @@ type Model struct {
 	// channels in training; 0.1 is published, and what New sets.
 	DropChannels float64
 	// MixStyle is the probability with which a training pass exchanges the styles of its
-	// pictures behind the stem's first activation, see [extra.MixStyle]; New sets 0.
+	// pictures behind the stem's first activation, see [extra.MixStyle]; New sets 0. Processes
+	// of a Group do so each among its own.
 	MixStyle float64
 	// StepSeed begins the random numbers of a training pass.
 	StepSeed uint64
