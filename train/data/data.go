@@ -66,7 +66,7 @@ func (s *Set) Sample(i int) Sample { return s.samples[i] }
 // Labelled tells whether the pictures have labels.
 func (s *Set) Labelled() bool { return !s.unlabelled }
 
-// Read reads the i-th picture. Errors begin with the file.
+// Read reads the i-th picture, which is then the caller's. Errors begin with the file.
 func (s *Set) Read(i int) (*Picture, error) {
 	p, err := s.read(s.samples[i])
 	if err != nil {

@@ -21,24 +21,30 @@ type found struct {
 
 // find pairs pictures and labels: all, or those that the list names.
 func (f located) find(dir string) (found, error) {
-	images, err := f.stems(filepath.Join(dir, f.images), f.imageEnds)
+	images, faults, err := f.stems(filepath.Join(dir, f.images), f.imageEnds)
 	if err != nil {
 		return found{}, err
 	}
 	annotations := map[string]string{}
 	if f.labels != "" {
-		if annotations, err = f.stems(filepath.Join(dir, f.labels), f.labelEnds); err != nil {
+		var twice []error
+		if annotations, twice, err = f.stems(filepath.Join(dir, f.labels), f.labelEnds); err != nil {
 			return found{}, err
 		}
+		faults = append(faults, twice...)
 	}
+	var all found
 	if f.list == "" {
-		return f.pair(images, annotations), nil
+		all = f.pair(images, annotations)
+	} else {
+		names, err := readNames(f.list)
+		if err != nil {
+			return found{}, err
+		}
+		all = f.choose(names, filepath.Join(dir, f.images), images, annotations)
 	}
-	names, err := readNames(f.list)
-	if err != nil {
-		return found{}, err
-	}
-	return f.choose(names, filepath.Join(dir, f.images), images, annotations), nil
+	all.faults = append(all.faults, faults...)
+	return all, nil
 }
 
 // pair takes all pictures.
@@ -88,26 +94,28 @@ func (f form) missingLabel(path string) error {
 }
 
 // stems finds the files in dir and its subfolders that end in one of ends, by their paths
-// below dir without the ending. Earlier endings win.
-func (f form) stems(dir string, ends []string) (map[string]string, error) {
-	files := map[string]string{}
-	rank := map[string]int{}
-	err := walk(dir, "", 0, func(name string) {
+// below dir without the ending. Two files of one name are a fault.
+func (f form) stems(dir string, ends []string) (files map[string]string, faults []error, err error) {
+	files = map[string]string{}
+	err = walk(dir, "", 0, func(name string) {
 		if f.notLabel != "" && strings.HasSuffix(name, f.notLabel) {
 			return
 		}
-		for i, end := range ends {
+		for _, end := range ends {
 			stem, ok := strings.CutSuffix(name, end)
 			if !ok {
 				continue
 			}
-			if before, taken := rank[stem]; !taken || i < before {
-				files[stem], rank[stem] = filepath.Join(dir, name), i
+			path := filepath.Join(dir, name)
+			if other, twice := files[stem]; twice {
+				faults = append(faults, fault(path, "it has the same name as %s; which of them is meant?", other))
+			} else {
+				files[stem] = path
 			}
 			return
 		}
 	})
-	return files, err
+	return files, faults, err
 }
 
 // walk calls visit with the files below root, hidden ones left out. It follows links, which

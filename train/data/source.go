@@ -60,6 +60,9 @@ func Open(source string) (*Set, error) {
 		}
 		return nil, fmt.Errorf("open data set %s: %w%s", source, errors.Join(faults[:min(shown, len(faults))]...), more)
 	}
+	if set.Len() == 0 {
+		return nil, fmt.Errorf("open data set %s: %w", source, errNothing)
+	}
 	return set, nil
 }
 

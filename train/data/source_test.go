@@ -42,6 +42,8 @@ func TestFaults(t *testing.T) {
 		"a file":              {"camvid=DIR/x", tree{"x": nil}, []string{"DIR/x: it is no folder"}},
 		"empty folder":        {"gtav=DIR", tree{"readme": nil}, []string{"DIR: no pictures of layout gtav", "images/train, images"}},
 		"no pictures":         {"camvid=DIR", tree{"images/readme": nil, "labels/readme": nil}, []string{"DIR: there are no pictures"}},
+		"labels only":         {"camvid=DIR", tree{"images/readme": nil, "labels/a.png": nil}, []string{"there are no pictures"}},
+		"one name twice":      {"camvid=DIR", with(pairs(t, "a"), "images/a.png", ""), []string{"DIR/images/a.png: it has the same name as DIR/images/a.jpg"}},
 		"unknown split":       {"camvid=DIR:dusk", with(pairs(t, "a"), "splits/day.txt", "a"), []string{"DIR/splits/dusk.txt: there is no such list", "there are day"}},
 		"empty split":         {"camvid=DIR:day", with(pairs(t, "a"), "splits/day.txt", " \n# none\n"), []string{"DIR/splits/day.txt: the list is empty"}},
 		"split leads out":     {"camvid=DIR:../x", pairs(t, "a"), []string{`split "../x" is no plain name`}},
