@@ -113,21 +113,23 @@ func grown[T any](s []T, n int) []T {
 
 // across makes a row of pixels from another.
 func (t taps) across(to, from []uint8) {
+	const half = 1 << (weightBits - 1)
 	for i, first := range t.first {
-		var r, g, b int32 = 1 << (weightBits - 1), 1 << (weightBits - 1), 1 << (weightBits - 1)
-		weights := t.weights[i]
-		pixels := from[3*first:][:3*len(weights)]
-		for _, w := range weights {
-			if len(pixels) < 3 {
-				break // never; it spares checks of bounds
-			}
-			r += w * int32(pixels[0])
-			g += w * int32(pixels[1])
-			b += w * int32(pixels[2])
-			pixels = pixels[3:]
+		r, g, b := int32(half), int32(half), int32(half)
+		weights, pixels := t.weights[i], from[3*first:]
+		for ; len(weights) >= 2 && len(pixels) >= 6; weights, pixels = weights[2:], pixels[6:] {
+			v, w := weights[0], weights[1]
+			r += v*int32(pixels[0]) + w*int32(pixels[3])
+			g += v*int32(pixels[1]) + w*int32(pixels[4])
+			b += v*int32(pixels[2]) + w*int32(pixels[5])
 		}
-		p := to[3*i:][:3]
-		p[0], p[1], p[2] = clipped(r>>weightBits), clipped(g>>weightBits), clipped(b>>weightBits)
+		if len(weights) == 1 && len(pixels) >= 3 {
+			r += weights[0] * int32(pixels[0])
+			g += weights[0] * int32(pixels[1])
+			b += weights[0] * int32(pixels[2])
+		}
+		to[0], to[1], to[2] = clipped(r>>weightBits), clipped(g>>weightBits), clipped(b>>weightBits)
+		to = to[3:]
 	}
 }
 

@@ -1,0 +1,133 @@
+package augment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+func TestFDAEqualsNumPy(t *testing.T) {
+	target := &data.Picture{Width: goldenWidth, Height: goldenHeight, RGB: golden(t, "target.rgb")}
+	for _, beta := range []float64{0.01, 0.09, 0.2} {
+		t.Run(fmt.Sprint(beta), func(t *testing.T) {
+			got := golden(t, "picture.rgb")
+			FDA{Beta: beta}.Style(target, goldenWidth, goldenHeight).Apply(got)
+			if largest, share := difference(t, got, golden(t, fmt.Sprintf("fda_%v.rgb", beta))); largest > 1 || share > 0.001 {
+				t.Errorf("pixels differ by up to %d in %.2f%%", largest, 100*share)
+			}
+		})
+	}
+}
+
+// The mean colour, which is the amplitude of frequency 0, is always taken.
+func TestFDATakesTheMeanColour(t *testing.T) {
+	night := &data.Picture{Width: 200, Height: 90, RGB: slices.Repeat([]uint8{30, 20, 60}, 200*90)}
+	rgb := slices.Repeat([]uint8{200, 180, 170}, 64*64)
+	PublishedFDA().Style(night, 64, 64).Apply(rgb)
+	if !slices.Equal(rgb, slices.Repeat([]uint8{30, 20, 60}, 64*64)) {
+		t.Errorf("the colour is %v", rgb[:3])
+	}
+}
+
+// PASTA's numbers are drawn in our order, so that they come from the authors' computation in
+// make.py: for a frequency and its mirror image their mean counts.
+func TestPASTAEqualsNumPy(t *testing.T) {
+	normals := golden(t, "pasta_normal.f64")
+	normal := func(channel, n, m int) float64 {
+		i := (channel*goldenHeight+(n+goldenHeight)%goldenHeight)*goldenWidth + (m+goldenWidth)%goldenWidth
+		return math.Float64frombits(binary.LittleEndian.Uint64(normals[8*i:]))
+	}
+	got := golden(t, "picture.rgb")
+	i := 0
+	PublishedPASTA().scale(got, goldenWidth, goldenHeight, func() float64 {
+		channel, m, n := i/((goldenWidth/2+1)*goldenHeight), i/goldenHeight%(goldenWidth/2+1), i%goldenHeight
+		i++
+		if m == 0 {
+			return normal(channel, n, 0)
+		}
+		return (normal(channel, n, m) + normal(channel, -n, -m)) / math.Sqrt2
+	})
+	if largest, share := difference(t, got, golden(t, "pasta.rgb")); largest > 1 || share > 0.001 {
+		t.Errorf("pixels differ by up to %d in %.2f%%", largest, 100*share)
+	}
+}
+
+// An even number of columns has a highest frequency of its own: without noise nothing
+// changes, whatever the size.
+func TestSpectraAreReversible(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, size := range [][2]int{{1, 1}, {2, 2}, {1, 9}, {9, 1}, {16, 12}, {15, 13}, {64, 64}} {
+		rgb := make([]uint8, 3*size[0]*size[1])
+		for i := range rgb {
+			rgb[i] = uint8(rng.Uint32())
+		}
+		want := slices.Clone(rgb)
+		PublishedPASTA().scale(rgb, size[0], size[1], func() float64 { return 0 })
+		if !slices.Equal(rgb, want) {
+			t.Errorf("%v: the picture changes", size)
+		}
+		style := FDA{Beta: 0.5}.Style(&data.Picture{Width: size[0], Height: size[1], RGB: want}, size[0], size[1])
+		if style.Apply(rgb); !slices.Equal(rgb, want) {
+			t.Errorf("%v: a picture's own style changes it", size)
+		}
+	}
+}
+
+func TestEvenSurfacesKeepTheirColour(t *testing.T) {
+	for _, sigma := range []float64{0.15, 0.5, 1.3, 5} {
+		for v := range 256 {
+			rgb := slices.Repeat([]uint8{uint8(v), 255, uint8(255 - v)}, 7*3)
+			want := slices.Clone(rgb)
+			if gaussian(rgb, 7, 3, sigma); !slices.Equal(rgb, want) {
+				t.Fatalf("a blur of %v changes colour %v to %v", sigma, want[:3], rgb[:3])
+			}
+		}
+	}
+}
+
+func TestProbabilities(t *testing.T) {
+	const n = 2000
+	rng := rand.New(rand.NewPCG(5, 6))
+	r := Published(8)
+	r.Blur.Probability = 0.25
+	changed := func(part func(rgb []uint8)) (count int) {
+		for range n {
+			rgb := []uint8{10, 200, 90, 250, 3, 77, 120, 20, 10, 200, 90, 60}
+			before := slices.Clone(rgb)
+			if part(rgb); !slices.Equal(rgb, before) {
+				count++
+			}
+		}
+		return count
+	}
+	if c := changed(func(rgb []uint8) { r.Jitter.apply(rng, rgb) }); c < 900 || c > 1100 {
+		t.Errorf("%d of %d pictures are jittered, want half", c, n)
+	}
+	// Blurs below 0.3 pixels may change nothing.
+	r.Blur.SigmaMin = 0.4
+	if c := changed(func(rgb []uint8) { r.Blur.apply(rng, rgb, 2, 2) }); c < 420 || c > 580 {
+		t.Errorf("%d of %d pictures are blurred, want a quarter", c, n)
+	}
+	if c := changed(func(rgb []uint8) { Recipe{}.Photometric(rng, rgb, 2, 2) }); c != 0 {
+		t.Errorf("%d pictures are changed by an empty recipe", c)
+	}
+}
+
+func TestStyledLeavesThePicture(t *testing.T) {
+	p := noisy()
+	before := slices.Clone(p.RGB)
+	a := Styled(rand.New(rand.NewPCG(1, 2)), p)
+	b := Styled(rand.New(rand.NewPCG(1, 2)), p)
+	c := Styled(rand.New(rand.NewPCG(1, 3)), p)
+	if !slices.Equal(p.RGB, before) {
+		t.Error("the picture was changed")
+	}
+	if !slices.Equal(a, b) || slices.Equal(a, c) || slices.Equal(a, before) {
+		t.Error("the style does not depend on the random numbers alone")
+	}
+}
