@@ -140,11 +140,11 @@ func (o *evalOptions) chooseConditions() error {
 			if severity < 1 || severity > corrupt.MaxSeverity {
 				return cli.Usagef("--severities %d: 1 to %d are possible", severity, corrupt.MaxSeverity)
 			}
-			if c := (condition{kind, severity}); slices.Contains(o.conditions, c) {
+			c := condition{kind, severity}
+			if slices.Contains(o.conditions, c) {
 				return cli.Usagef("corruption %s of severity %d is named twice", kind, severity)
-			} else {
-				o.conditions = append(o.conditions, c)
 			}
+			o.conditions = append(o.conditions, c)
 		}
 	}
 	return nil

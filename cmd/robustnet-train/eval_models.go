@@ -52,9 +52,9 @@ func (o *evalOptions) openModels() ([]*evalModel, error) {
 		}
 		m.name = filepath.Base(whole)
 	}
-	for i, m := range models {
+	for _, m := range models {
 		if slices.ContainsFunc(models, func(other *evalModel) bool { return other != m && filepath.Base(other.path) == m.name }) {
-			models[i].name = m.path
+			m.name = m.path
 		}
 	}
 	return models, o.checkModels(models)
@@ -99,7 +99,7 @@ func (m *evalModel) read() error {
 }
 
 // with calls f with the model in memory.
-func (m *evalModel) with(ctx context.Context, o *evalOptions, f func(evaluate.Predictor) error) (err error) {
+func (m *evalModel) with(ctx context.Context, o *evalOptions, f func(evaluate.Predictor) error) error {
 	if m.file {
 		engine, err := ort.Open(m.path, ort.Options{Library: o.onnxRuntime, Threads: o.threads})
 		if err != nil {

@@ -74,7 +74,7 @@ func newEvalResult(m *evalModel, r evaluate.Result, c condition) evalResult {
 
 // line is the result for the log.
 func (r evalResult) line() string {
-	return fmt.Sprintf("%s on %s%s: %.2f mIoU, %s pictures, %.1f a second", r.Model, r.Domain,
+	return fmt.Sprintf("%s on %s%s: mIoU %.2f (pictures: %s, %.1f a second)", r.Model, r.Domain,
 		condition{r.Corruption, r.Severity}.suffix(), r.MIoU, count(r.Pictures), r.PicturesPerSecond)
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/labels"
+	trainrun "github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
 
@@ -92,7 +93,7 @@ roads           57.14    0.00
 	if !strings.HasPrefix(stdout, want) || !strings.HasSuffix(stdout, "\nthe worst pictures are in "+figures+"\n") {
 		t.Errorf("got\n%s\nwant\n%s", stdout, want)
 	}
-	for _, line := range []string{"cars on all: 21.43 mIoU, 3 pictures, ", "roads on cars: 0.00 mIoU, 1 pictures, "} {
+	for _, line := range []string{"cars on all: mIoU 21.43 (pictures: 3, ", "roads on cars: mIoU 0.00 (pictures: 1, "} {
 		if !strings.Contains(stderr, line) {
 			t.Errorf("the log is %q, want %q in it", stderr, line)
 		}
@@ -253,6 +254,29 @@ func TestEvalStopped(t *testing.T) {
 	log.Reset()
 	if code := run(ctx, args, &out, log); code != cli.OK || out.Len() > 0 || log.String() != "stopped before the first result\n" {
 		t.Errorf("stopped at once: exit code %d\n%s\n%s", code, &out, log)
+	}
+}
+
+// TestEvalNames has runs of the same name, one of which has seen its target.
+func TestEvalNames(t *testing.T) {
+	dir, args := onCars(t)
+	adapted := filepath.Join(dir, "adapted", "cars")
+	r, err := trainrun.Open(filepath.Join(dir, "cars"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Config.Adapted = "pictures of a test"
+	if _, err := trainrun.Create(adapted, r.Config, r.Checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := execute(t, append(args, "--model", adapted)...)
+	if code != cli.OK {
+		t.Fatal(stderr)
+	}
+	for _, want := range []string{"\n" + filepath.Join(dir, "cars") + " ", "\nroads ", "\n" + adapted + "*", "\n* has seen pictures of a target domain"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("got\n%s\nwant %q in it", stdout, want)
+		}
 	}
 }
 
