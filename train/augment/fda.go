@@ -21,8 +21,8 @@ type FDA struct {
 // PublishedFDA returns the smallest of the authors' settings, for every picture.
 func PublishedFDA() FDA { return FDA{Beta: 0.01, Probability: 1} }
 
-// Style is what FDA takes from a picture: few numbers, so that the styles of a whole data set
-// can be kept.
+// Style is what FDA takes from a picture: few numbers where Beta is small, so that the styles
+// of a whole data set can be kept.
 type Style struct {
 	width, height, highest int
 	// amplitudes are by channel, frequency across from 0, frequency down from −highest.
@@ -48,6 +48,9 @@ func (f FDA) Style(p *data.Picture, width, height int) Style {
 }
 
 func (f FDA) highest(width, height int) int { return int(f.Beta * float64(min(width, height))) }
+
+// Bytes returns the memory that the style takes.
+func (s Style) Bytes() int64 { return int64(8 * len(s.amplitudes)) }
 
 // Apply gives a style to a picture of three bytes a pixel, of the size that the style was
 // taken for, in place.

@@ -66,7 +66,7 @@ type Batch struct {
 }
 
 // Feed makes batches ahead of their use. It keeps a few in memory: those that the caller has
-// not released, and as many as occupy all workers, but two at least.
+// not released, as many as occupy all workers but two at least, and one more.
 type Feed struct {
 	options Options
 	domains []*domain
@@ -167,7 +167,8 @@ func (f *Feed) BatchesPerIteration() int { return len(f.domains) * f.options.Acc
 func (o Options) joined() int { return o.World * o.Batch * o.Accumulate }
 
 // Run makes batches from an iteration on, until ctx ends or a picture cannot be read, and
-// returns why it ended. It can be called once.
+// returns why it ended. Where crops are centred on classes, it first reads all pictures. It can
+// be called once.
 func (f *Feed) Run(ctx context.Context, firstIteration int) error {
 	err := errors.New("feed: it runs already, or has run")
 	f.started.Do(func() {

@@ -321,6 +321,22 @@ func TestUnreadablePictureEndsTheSearch(t *testing.T) {
 	}
 }
 
+func TestUnreadableTargetEndsTheFeed(t *testing.T) {
+	o := plain(6)
+	o.ClassUniform = 0
+	o.Recipe.FDA = augment.PublishedFDA()
+	o.Targets = data.NewSet("night", labels.Cityscapes(), names("night", 2), func(s data.Sample) (*data.Picture, error) {
+		return nil, errors.New("night/1.png: the file ends early")
+	})
+	f, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Run(t.Context(), 0); err == nil || !strings.HasPrefix(err.Error(), "night/1.png") {
+		t.Fatalf("Run returns %v", err)
+	}
+}
+
 func TestCancellation(t *testing.T) {
 	f, err := New(options())
 	if err != nil {
