@@ -73,7 +73,7 @@ type Feed struct {
 	cache   cache
 	styles  styles
 
-	started sync.Once
+	started atomic.Bool
 	// ready holds the batches that are made, in order; ended is closed when Run has ended,
 	// after err was set.
 	ready chan *pending
@@ -170,13 +170,12 @@ func (o Options) joined() int { return o.World * o.Batch * o.Accumulate }
 // returns why it ended. Where crops are centred on classes, it first reads all pictures. It can
 // be called once.
 func (f *Feed) Run(ctx context.Context, firstIteration int) error {
-	err := errors.New("feed: it runs already, or has run")
-	f.started.Do(func() {
-		err = f.run(ctx, firstIteration)
-		f.err = err
-		close(f.ended)
-	})
-	return err
+	if !f.started.CompareAndSwap(false, true) {
+		return errors.New("feed: it runs already, or has run")
+	}
+	f.err = f.run(ctx, firstIteration)
+	close(f.ended)
+	return f.err
 }
 
 func (f *Feed) run(ctx context.Context, firstIteration int) error {
