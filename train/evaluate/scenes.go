@@ -1,4 +1,6 @@
-// Package evaluate measures models on data whose truth is known.
+// Package evaluate measures models on data whose truth is known: networks in libtorch and
+// model files, on data sets whose classes may be others than the model's. [Scorer.Score] reads
+// ahead on a goroutine that has ended when it returns; nothing else starts any.
 package evaluate
 
 import (
