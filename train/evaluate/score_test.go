@@ -219,14 +219,15 @@ maps:
 	}
 }
 
-// broken fails, or answers with one class.
+// broken fails, or answers with one class, for all but some pixels.
 type broken struct {
-	err   error
-	class uint8
+	err     error
+	class   uint8
+	missing int
 }
 
 func (b broken) Predict(_ context.Context, p *data.Picture) ([]uint8, error) {
-	return slices.Repeat([]uint8{b.class}, p.Width*p.Height), b.err
+	return slices.Repeat([]uint8{b.class}, p.Width*p.Height-b.missing), b.err
 }
 
 func TestScoreFails(t *testing.T) {
@@ -252,6 +253,8 @@ func TestScoreFails(t *testing.T) {
 	}{
 		"predictor":       {t.Context(), broken{err: cause}, labels.CamVid(), dir, ": 000: out of memory", cause},
 		"unknown class":   {t.Context(), broken{class: 11}, labels.CamVid(), dir, "predicts class 11, but its classes are 0 to 10", nil},
+		"a pixel short":   {t.Context(), broken{missing: 1}, labels.CamVid(), dir, "predicts 143 pixels, and 144", nil},
+		"nothing":         {t.Context(), broken{missing: width * height}, labels.CamVid(), dir, "predicts 0 pixels", nil},
 		"all ignored":     {t.Context(), broken{}, labels.CamVid(), void, "none of 2 pictures has a labelled pixel", nil},
 		"damaged picture": {t.Context(), broken{}, labels.CamVid(), damaged, "001.png", nil},
 		"foreign classes": {t.Context(), broken{}, labels.Set{Name: "harbour", Classes: labels.CamVid().Classes[:2], Ignore: 255}, dir, "harbour", nil},

@@ -53,6 +53,9 @@ func (s *Scoring) matrix() *confusion.Matrix {
 
 // translate returns the picture with its labels, and the prediction, in the compared classes.
 func (s *Scoring) translate(p *data.Picture, prediction []uint8) (*data.Picture, []uint8, error) {
+	if len(prediction) != len(p.Labels) || len(prediction) == 0 {
+		return nil, nil, fmt.Errorf("the model predicts %d pixels, and %d are labelled or ignored", len(prediction), len(p.Labels))
+	}
 	if highest := slices.Max(prediction); int(highest) >= len(s.model.Classes) {
 		return nil, nil, fmt.Errorf("the model predicts class %d, but its classes are 0 to %d", highest, len(s.model.Classes)-1)
 	}
