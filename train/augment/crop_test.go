@@ -62,35 +62,45 @@ func TestSmallPicturesGetMargins(t *testing.T) {
 	const side = 16
 	for _, size := range []image.Point{{9, 40}, {40, 9}, {10, 6}, {15, 16}} {
 		p := &data.Picture{Width: size.X, Height: size.Y, RGB: slices.Repeat([]uint8{9}, 3*size.X*size.Y), Labels: make([]uint8, size.X*size.Y)}
-		starts := map[image.Point]bool{}
-		for range 300 {
-			crop := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1}.Crop(rng, p, nil)
-			inside := image.Rectangle{Min: image.Pt(side, side)}
-			for i, id := range crop.Labels {
-				black := crop.RGB[3*i] == 0
-				if black != (id == data.Ignored) {
-					t.Fatalf("%v: pixel %d is black or ignored, but not both", size, i)
-				}
-				if !black {
-					inside.Min.X, inside.Min.Y = min(inside.Min.X, i%side), min(inside.Min.Y, i/side)
-					inside.Max.X, inside.Max.Y = max(inside.Max.X, i%side+1), max(inside.Max.Y, i/side+1)
-				}
-			}
-			if want := image.Pt(min(size.X, side), min(size.Y, side)); inside.Size() != want {
-				t.Fatalf("%v: %v of the picture are in the crop", size, inside.Size())
-			}
-			starts[inside.Min] = true
-		}
 		want := 1
 		for _, d := range []int{size.X, size.Y} {
 			if d < side {
 				want *= 2*((side-d)/2+1) + d - side + 1
 			}
 		}
-		if len(starts) != want {
-			t.Errorf("%v: the picture begins at %d places, want %d", size, len(starts), want)
+		for name, centre := range map[string]*image.Point{"anywhere": nil, "around a pixel": {X: size.X / 2, Y: size.Y / 2}} {
+			t.Run(fmt.Sprint(size, name), func(t *testing.T) {
+				starts := map[image.Point]bool{}
+				for range 300 {
+					starts[startInCrop(t, Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1}.Crop(rng, p, centre), size)] = true
+				}
+				if len(starts) != want {
+					t.Errorf("the picture begins at %d places, want %d", len(starts), want)
+				}
+			})
 		}
 	}
+}
+
+// startInCrop returns where a picture without black pixels begins in a crop that has a margin.
+func startInCrop(t *testing.T, crop *data.Picture, size image.Point) image.Point {
+	t.Helper()
+	side := crop.Width
+	inside := image.Rectangle{Min: image.Pt(side, side)}
+	for i, id := range crop.Labels {
+		black := crop.RGB[3*i] == 0
+		if black != (id == data.Ignored) {
+			t.Fatalf("pixel %d is black or ignored, but not both", i)
+		}
+		if !black {
+			inside.Min.X, inside.Min.Y = min(inside.Min.X, i%side), min(inside.Min.Y, i/side)
+			inside.Max.X, inside.Max.Y = max(inside.Max.X, i%side+1), max(inside.Max.Y, i/side+1)
+		}
+	}
+	if want := image.Pt(min(size.X, side), min(size.Y, side)); inside.Size() != want {
+		t.Fatalf("%v of the picture are in the crop", inside.Size())
+	}
+	return inside.Min
 }
 
 // Where nothing is scaled, crops are copies, and half of them are mirrored.

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"image"
+	"math"
 	"slices"
 	"syscall"
 	"testing"
@@ -57,9 +58,13 @@ func TestPlanHasThePublishedNumbers(t *testing.T) {
 			for i := range perClass {
 				perClass[i] = map[int]int{}
 			}
-			for _, draw := range draws {
+			early := 0
+			for i, draw := range draws {
 				if draw.centre == nil {
 					random[draw.place]++
+					if i < c.pictures/2 {
+						early++
+					}
 					continue
 				}
 				perClass[draw.centre.X][draw.centre.Y]++
@@ -69,6 +74,9 @@ func TestPlanHasThePublishedNumbers(t *testing.T) {
 				if total += n; n > 1 {
 					t.Error("a picture is drawn twice at random")
 				}
+			}
+			if math.Abs(float64(early)-float64(c.random)/2) > 2*math.Sqrt(float64(c.pictures)) {
+				t.Errorf("%d of %d random crops are in the first half of the epoch", early, c.random)
 			}
 			if total != c.random {
 				t.Errorf("%d crops are random, want %d", total, c.random)

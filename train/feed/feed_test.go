@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -363,6 +364,40 @@ func TestCancellation(t *testing.T) {
 	}
 }
 
+// A batch of which a picture is missing is never handed out.
+func TestUnfinishedBatchesAreWithheld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := plain(8)
+		o.ClassUniform, o.Batch, o.Accumulate, o.Workers = 0, 2, 1, 1
+		set, goOn := o.Sets[0], make(chan bool)
+		o.Sets[0] = data.NewSet("slow", labels.Cityscapes(), names("set0", 8), func(s data.Sample) (*data.Picture, error) {
+			<-goOn
+			return set.Read(slices.Index(names("set0", 8), s))
+		})
+		f, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx, 0) }()
+		goOn <- true
+		goOn <- true    // one batch
+		synctest.Wait() // half of the next is being read
+		stop()
+		synctest.Wait() // the other half will not be
+		close(goOn)
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Fatalf("Run returns %v", err)
+		}
+		for i, want := range []error{nil, context.Canceled} {
+			if _, err := f.Next(t.Context()); !errors.Is(err, want) {
+				t.Fatalf("Next returns %v for batch %d, want %v", err, i, want)
+			}
+		}
+	})
+}
+
 func TestNextCanBeCancelled(t *testing.T) {
 	f, err := New(options())
 	if err != nil {
@@ -372,6 +407,26 @@ func TestNextCanBeCancelled(t *testing.T) {
 	stop()
 	if _, err := f.Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Next returns %v", err)
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	o := plain(5)
+	reads := 0
+	set := data.NewSet("counted", labels.Cityscapes(), names("set0", 5), func(s data.Sample) (*data.Picture, error) {
+		reads++
+		return o.Sets[0].Read(slices.Index(names("set0", 5), s))
+	})
+	c := cache{free: 150} // pictures have 64 bytes
+	for range 3 {
+		for i := range 5 {
+			if p, err := c.read(place{set, i}); err != nil || p.RGB[1] != uint8(i) {
+				t.Fatalf("picture %d is %v, %v", i, p, err)
+			}
+		}
+	}
+	if reads != 2+3*3 {
+		t.Errorf("%d reads, want 11: two pictures are kept", reads)
 	}
 }
 

@@ -52,12 +52,13 @@ files["target.rgb"] = t
 for L in [0.01, 0.09, 0.2]:
     files[f"fda_{L}.rgb"] = byte(fda(a.astype(float), t.astype(float), L))
 # PASTA as its authors do it: a number for each of all frequencies, the real part at the end
-m, n = np.meshgrid(np.fft.fftfreq(W) * W, np.fft.fftfreq(H) * H)
-sigma = (2 * 3 * np.sqrt((m*m + n*n) / (W*W + H*H))) ** 2 + 0.25
-normal = rng.normal(0, 1, (3, H, W))
-pasta = np.stack([np.real(np.fft.ifft2(np.fft.fft2(a[..., c]) * (1 + sigma * normal[c]))) for c in range(3)], -1)
-files["pasta_normal.f64"] = normal.astype("<f8")
-files["pasta.rgb"] = byte(pasta)
+for w, h in [(W, H), (W - 1, H - 1)]:
+    m, n = np.meshgrid(np.fft.fftfreq(w) * w, np.fft.fftfreq(h) * h)
+    sigma = (2 * 3 * np.sqrt((m*m + n*n) / (w*w + h*h))) ** 2 + 0.25
+    normal = rng.normal(0, 1, (3, h, w))
+    pasta = np.stack([np.real(np.fft.ifft2(np.fft.fft2(a[:h, :w, c]) * (1 + sigma * normal[c]))) for c in range(3)], -1)
+    files[f"pasta_{w}x{h}_normal.f64"] = normal.astype("<f8")
+    files[f"pasta_{w}x{h}.rgb"] = byte(pasta)
 with zipfile.ZipFile("golden.zip", "w", zipfile.ZIP_DEFLATED) as z:
     for name, v in files.items():
         z.writestr(name, np.ascontiguousarray(v).tobytes())
