@@ -23,23 +23,33 @@ func (f *computeFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.threads, "threads", 0, "CPU threads of libtorch (default one for each core)")
 }
 
-// onTorch calls do with a scope on the device.
-func (f *computeFlags) onTorch(do func(s *torch.Scope) error) error {
-	device, err := torch.ParseDevice(f.device)
-	if err != nil {
-		return cli.Usagef("--device: %w", err)
+// open loads libtorch, and returns what the flags say to it.
+func (f *computeFlags) open() (*torch.Library, torch.Options, error) {
+	o := torch.Options{Threads: f.threads}
+	var err error
+	if o.Device, err = torch.ParseDevice(f.device); err != nil {
+		return nil, o, cli.Usagef("--device: %w", err)
 	}
 	if f.threads < 0 {
-		return cli.Usagef("--threads %d: 1 or more are possible, 0 for one for each core", f.threads)
+		return nil, o, cli.Usagef("--threads %d: 1 or more are possible, 0 for one for each core", f.threads)
 	}
 	lib, err := torch.Load("")
 	if err != nil {
+		return nil, o, err
+	}
+	if err := o.Device.Check(); err != nil {
+		return nil, o, fmt.Errorf("--device: %w", err)
+	}
+	return lib, o, nil
+}
+
+// onTorch calls do with a scope on the device.
+func (f *computeFlags) onTorch(do func(s *torch.Scope) error) error {
+	lib, o, err := f.open()
+	if err != nil {
 		return err
 	}
-	if err := device.Check(); err != nil {
-		return fmt.Errorf("--device: %w", err)
-	}
-	return lib.Run(torch.Options{Device: device, Threads: f.threads}, do)
+	return lib.Run(o, do)
 }
 
 // stageOn shows on a terminal how far a stage of a command has come. At the total it is taken

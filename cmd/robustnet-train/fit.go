@@ -46,14 +46,13 @@ const fitExamples = `  robustnet-train fit --train camvid=DIR:day_train --val ca
 
 type fitOptions struct {
 	networkFlags
+	computeFlags
 	loss      whiteningFlags
 	recipe    recipeFlags
 	out       string
 	resume    string
 	classes   string
 	backbone  string
-	device    string
-	threads   int
 	workers   int
 	cacheMiB  int64
 	maxTime   time.Duration
@@ -79,10 +78,9 @@ func newFit() *cobra.Command {
 	flags.StringVar(&o.backbone, "pretrained", "", "ImageNet weights of the trunk, a .pth file with torchvision's keys")
 	flags.StringVar(&o.classes, "classes", "", "classes to tell apart, if others than those of the first --train (as of import)")
 	o.recipe.add(flags)
-	o.add(cmd)
+	o.networkFlags.add(cmd)
 	o.loss.add(flags)
-	flags.StringVar(&o.device, "device", "cpu", "where to compute: cpu, cuda or cuda:N")
-	flags.IntVar(&o.threads, "threads", 0, "CPU threads of libtorch (default one for each core)")
+	o.computeFlags.add(flags)
 	flags.IntVar(&o.workers, "workers", 0, "pictures prepared at a time (default by the number of cores)")
 	flags.Int64Var(&o.cacheMiB, "cache-mib", 1024, "memory for decoded pictures, MiB; 0 decodes them each time")
 	flags.DurationVar(&o.maxTime, "max-time", 0, "stop after so long, to be resumed, such as 90m")
@@ -95,26 +93,22 @@ func newFit() *cobra.Command {
 	return cmd
 }
 
-// computing are the flags that may be given to a resumed training.
-var computing = []string{"resume", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
+// resumable are the flags that may be given to a resumed training.
+var resumable = []string{"resume", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
 
 func (o *fitOptions) run(ctx context.Context) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	device, err := torch.ParseDevice(o.device)
-	if err != nil {
-		return cli.Usagef("--device: %w", err)
-	}
 	config, err := ranks.FromEnvironment(os.Getenv)
 	if err != nil {
 		return cli.AsUsage(err)
 	}
-	lib, err := torch.Load("")
-	if err != nil {
-		return err
+	if o.device == "cuda" && !config.Alone() {
+		o.device = fmt.Sprintf("cuda:%d", config.Local)
 	}
-	if err := device.Check(); err != nil {
+	lib, computing, err := o.open()
+	if err != nil {
 		return err
 	}
 	var r *trainrun.Run
@@ -128,11 +122,11 @@ func (o *fitOptions) run(ctx context.Context) error {
 	}
 	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
 	options := fit.Options{
-		Device: device, Threads: o.threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
+		Device: computing.Device, Threads: computing.Threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
 		MaxTime: o.maxTime, SaveEvery: o.saveEvery, Events: display.events(),
 	}
 	display.begin(r)
-	return ranks.Run(ctx, lib, config, ranks.Options{Device: device}, func(ctx context.Context, group *torch.Group) error {
+	return ranks.Run(ctx, lib, config, ranks.Options{Device: computing.Device}, func(ctx context.Context, group *torch.Group) error {
 		options.Group = group
 		outcome, err := fit.Run(ctx, lib, r, options)
 		if err != nil {
@@ -150,9 +144,9 @@ func (o *fitOptions) check() error {
 		}
 		return o.recipe.check()
 	}
-	if given := o.others(computing); given != nil {
+	if given := o.others(resumable); given != nil {
 		return cli.Usagef("%s: a resumed training keeps its settings; besides --resume, give %s at most",
-			strings.Join(given, ", "), strings.Join(computing[1:], ", "))
+			strings.Join(given, ", "), strings.Join(resumable[1:], ", "))
 	}
 	return nil
 }
@@ -193,7 +187,7 @@ func (o *fitOptions) create(write bool) (*trainrun.Run, error) {
 	if err := o.recipe.checkMethod(method); err != nil {
 		return nil, err
 	}
-	c := trainrun.Config{Network: net.Spec, Method: method, Whitening: settings, Training: &training, Labels: classes}
+	c := trainrun.Config{Network: net.Spec, Method: method, Whitening: settings, Training: &training, Labels: classes, Adapted: training.Targets}
 	weights, origin, err := o.weights(net, training.Seed)
 	if err != nil {
 		return nil, err

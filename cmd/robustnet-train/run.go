@@ -15,11 +15,17 @@ const program = "robustnet-train"
 const longHelp = `robustnet-train makes the networks that robustnet-edge runs: the trunks and the head of
 RobustNet (CVPR 2021), with the norms that make them indifferent to light and weather.
 
-A run folder holds one network: config.yaml says what it is, last.safetensors has the
-weights. 'import' makes one from a published checkpoint or an ImageNet backbone, 'export'
-makes a model file of it.`
+'check' looks through a data set, 'fit' trains a network on it, 'eval' measures models on
+domains that they never saw, 'report' draws what happened, 'export' makes a model file.
 
-const examples = `  robustnet-train describe --trunk resnet50 --method ibn
+A run folder holds one network: config.yaml says what it is and how it is trained,
+last.safetensors has the weights, report.html is to be looked at.`
+
+const examples = `  robustnet-train check camvid=DIR:train
+  robustnet-train fit --train camvid=DIR:train --val camvid=DIR:val --method isw \
+      --pretrained mobilenet_v2.pth --out runs/isw
+  robustnet-train eval --model runs/isw --on camvid=DIR:test --corruptions
+  robustnet-train describe --trunk resnet50 --method ibn
   robustnet-train import last_gtav.pth --out runs/isw
   robustnet-train export --run runs/isw --size 512x1024 --out isw.onnx
   robustnet-train import mobilenet_v2.pth --pretrained --classes cityscapes --out runs/new`
@@ -65,7 +71,8 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetVersionTemplate(program + " {{.Version}}\n")
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
-	root.AddCommand(newFit(), newImport(), newDescribe(), newExport(), newConformance(), newCheck(), newEval(), newReport(), newAdapt(), newReconstruct(), newVersion())
+	root.AddCommand(newCheck(), newFit(), newEval(), newReport(), newReconstruct(), newAdapt(),
+		newImport(), newDescribe(), newExport(), newConformance(), newVersion())
 	return root
 }
 

@@ -84,7 +84,9 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 			}
 			return err
 		}
-		now = append(now, result.Evaluation(t.progress.Iterations))
+		evaluation := result.Evaluation(t.progress.Iterations)
+		evaluation.Adapted = t.run.Config.Adapted != ""
+		now = append(now, evaluation)
 		sum += result.MIoU
 	}
 	if len(now) > 0 {

@@ -76,19 +76,21 @@ func TestRefusedTrainings(t *testing.T) {
 		edit func(*Config, *Checkpoint)
 		want string
 	}{
-		"no source":          {func(c *Config, _ *Checkpoint) { c.Training.Sources = nil }, "there are no sources"},
-		"no iterations":      {func(c *Config, _ *Checkpoint) { c.Training.Iterations = 0 }, "0 iterations"},
-		"odd accumulation":   {func(c *Config, _ *Checkpoint) { c.Training.Accumulate = 3 }, "a batch of 16 in 3 passes"},
-		"NaN learning rate":  {func(c *Config, _ *Checkpoint) { c.Training.LearningRate = nan }, "learning rate of NaN"},
-		"NaN power":          {func(c *Config, _ *Checkpoint) { c.Training.Power = nan }, "power is NaN"},
-		"momentum of one":    {func(c *Config, _ *Checkpoint) { c.Training.Momentum = 1 }, "momentum is 1"},
-		"uniform above one":  {func(c *Config, _ *Checkpoint) { c.Training.ClassUniform = 1.5 }, "class_uniform is 1.5"},
-		"no crop":            {func(c *Config, _ *Checkpoint) { c.Training.Augmentation.CropSide = 0 }, "crop"},
-		"negative extras":    {func(c *Config, _ *Checkpoint) { c.Training.Extras.MixStyle = -1 }, "mixstyle"},
-		"no trials":          {func(c *Config, _ *Checkpoint) { c.Training.Masks.Trials = 0 }, "in 0 trials"},
-		"foreign velocity":   {func(_ *Config, ck *Checkpoint) { ck.Velocity["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "a velocity of x"},
-		"misshapen velocity": {func(_ *Config, ck *Checkpoint) { ck.Velocity["final2.0.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "a velocity of final2.0.bias"},
-		"NaN velocity":       {func(_ *Config, ck *Checkpoint) { ck.Velocity["final2.0.bias"].Data[4] = float32(nan) }, "not finite"},
+		"no source":         {func(c *Config, _ *Checkpoint) { c.Training.Sources = nil }, "there are no sources"},
+		"no iterations":     {func(c *Config, _ *Checkpoint) { c.Training.Iterations = 0 }, "0 iterations"},
+		"odd accumulation":  {func(c *Config, _ *Checkpoint) { c.Training.Accumulate = 3 }, "a batch of 16 in 3 passes"},
+		"NaN learning rate": {func(c *Config, _ *Checkpoint) { c.Training.LearningRate = nan }, "learning rate of NaN"},
+		"NaN power":         {func(c *Config, _ *Checkpoint) { c.Training.Power = nan }, "power is NaN"},
+		"momentum of one":   {func(c *Config, _ *Checkpoint) { c.Training.Momentum = 1 }, "momentum is 1"},
+		"uniform above one": {func(c *Config, _ *Checkpoint) { c.Training.ClassUniform = 1.5 }, "class_uniform is 1.5"},
+		"no crop":           {func(c *Config, _ *Checkpoint) { c.Training.Augmentation.CropSide = 0 }, "crop"},
+		"negative extras":   {func(c *Config, _ *Checkpoint) { c.Training.Extras.MixStyle = -1 }, "mixstyle"},
+		"no trials":         {func(c *Config, _ *Checkpoint) { c.Training.Masks.Trials = 0 }, "in 0 trials"},
+		"foreign velocity":  {func(_ *Config, ck *Checkpoint) { ck.Velocity["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "a velocity of x"},
+		"misshapen velocity": {func(_ *Config, ck *Checkpoint) {
+			ck.Velocity["final2.0.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
+		}, "a velocity of final2.0.bias"},
+		"NaN velocity": {func(_ *Config, ck *Checkpoint) { ck.Velocity["final2.0.bias"].Data[4] = float32(nan) }, "not finite"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, ck := trained(t)
