@@ -1,7 +1,8 @@
 // Command train measures training steps of MobileNetV2 with ISW against PyTorch, side by
 // side: workers of both kinds take turns on the same machine within one run, so that its
 // moods hit both. It prints medians, their ratio, and peak memory; then what ISW adds to a
-// step, and whether memory stays flat.
+// step, whether memory stays flat, and what reading and augmenting pictures adds to an
+// iteration.
 //
 // PyTorch runs in a Python with the torch module, such as Debian's python3-torch, which has
 // the same libtorch.
@@ -29,6 +30,8 @@ func main() {
 	python := flag.String("python", "/usr/bin/python3", "Python with the torch module")
 	script := flag.String("script", "bench/train/pytorch.py", "PyTorch's side of the bench")
 	rounds := flag.Int("rounds", 6, "turns of each worker")
+	source := flag.String("data", "camvid=../shared/data/camvid:day_train", "data set whose cost is measured; skipped if it is missing")
+	only := flag.Bool("data-only", false, "measure the cost of data alone")
 	flat := flag.Int("flat", 300, "steps of the memory check")
 	flag.Parse()
 	err := error(nil)
@@ -36,8 +39,10 @@ func main() {
 		err = errors.New("-rounds, -flat, -batch and -side are 1 or more")
 	} else if *worker {
 		err = work(load, os.Stdin, os.Stdout)
+	} else if *only {
+		err = bench{threads: load.threads, rounds: *rounds}.dataCost(*source)
 	} else {
-		err = bench{python: *python, script: *script, threads: load.threads, rounds: *rounds, flat: *flat}.run()
+		err = bench{source: *source, python: *python, script: *script, threads: load.threads, rounds: *rounds, flat: *flat}.run()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/train:", err)
@@ -46,6 +51,7 @@ func main() {
 }
 
 type bench struct {
+	source                string
 	python, script        string
 	threads, rounds, flat int
 }
@@ -64,7 +70,13 @@ func (b bench) run() error {
 	if err := b.whiteningCost(); err != nil {
 		return err
 	}
-	return b.memory()
+	if err := b.memory(); err != nil {
+		return err
+	}
+	if err := b.dataCost(b.source); err != nil {
+		fmt.Println("the cost of data was not measured:", err)
+	}
+	return nil
 }
 
 // compare lets our worker and PyTorch's take turns.

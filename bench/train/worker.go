@@ -40,7 +40,7 @@ func work(load workload, commands io.Reader, answers io.Writer) error {
 		return err
 	}
 	return lib.Run(torch.Options{Threads: load.threads, Seed: 1}, func(s *torch.Scope) error {
-		step, err := trainer(s, load)
+		t, err := newTrainer(s, load)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func work(load workload, commands io.Reader, answers io.Writer) error {
 			var a answer
 			for range n {
 				start := time.Now()
-				a.Loss = step()
+				a.Loss = t.step(t.x, t.labels)
 				a.Seconds = append(a.Seconds, time.Since(start).Seconds())
 				a.RSSKiB = append(a.RSSKiB, residentKiB())
 			}
@@ -69,8 +69,17 @@ func work(load workload, commands io.Reader, answers io.Writer) error {
 	})
 }
 
-// trainer returns a function that takes one step and returns its loss.
-func trainer(s *torch.Scope, load workload) (func() float64, error) {
+// trainer takes training steps.
+type trainer struct {
+	scope     *torch.Scope
+	model     *model.Model
+	objective model.Objective
+	optimiser *model.SGD
+	// x and labels are a batch of noise.
+	x, labels *torch.Tensor
+}
+
+func newTrainer(s *torch.Scope, load workload) (*trainer, error) {
 	spec := nn.DefaultSpec()
 	if load.base {
 		spec.Placement = nn.Placement{}
@@ -79,8 +88,8 @@ func trainer(s *torch.Scope, load workload) (func() float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.New(s, net, net.Init(1))
-	if err != nil {
+	t := &trainer{scope: s}
+	if t.model, err = model.New(s, net, net.Init(1)); err != nil {
 		return nil, err
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -92,27 +101,29 @@ func trainer(s *torch.Scope, load workload) (func() float64, error) {
 	for i := range classes {
 		classes[i] = rng.Int64N(int64(spec.Classes))
 	}
-	x := s.FromFloat32(pixels, load.batch, 3, load.side, load.side)
-	labels := s.FromInt64(classes, load.batch, load.side, load.side)
+	t.x = s.FromFloat32(pixels, load.batch, 3, load.side, load.side)
+	t.labels = s.FromInt64(classes, load.batch, load.side, load.side)
 	masks := map[string]whiten.Mask{}
 	for _, tap := range net.Collected() {
 		masks[tap.Name] = whiten.AllPairs(tap.Channels)
 	}
-	objective, err := model.NewObjective(s, net, whiten.Settings{Lambda: 1}, masks)
-	if err != nil {
+	if t.objective, err = model.NewObjective(s, net, whiten.Settings{Lambda: 1}, masks); err != nil {
 		return nil, err
 	}
-	optimiser := model.NewSGD(s, m)
+	t.optimiser = model.NewSGD(s, t.model)
 	debug.FreeOSMemory() // of the weights' copies in Go
-	return func() (loss float64) {
-		s.In(func(s *torch.Scope) {
-			losses, _ := m.Losses(s, x, nil, labels, objective)
-			s.Backward(losses.Total)
-			optimiser.Step(s, 0.01)
-			loss = s.Item(losses.Total)
-		})
-		return loss
-	}, s.Err()
+	return t, s.Err()
+}
+
+// step takes one step and returns its loss.
+func (t *trainer) step(x, labels *torch.Tensor) (loss float64) {
+	t.scope.In(func(s *torch.Scope) {
+		losses, _ := t.model.Losses(s, x, nil, labels, t.objective)
+		s.Backward(losses.Total)
+		t.optimiser.Step(s, 0.01)
+		loss = s.Item(losses.Total)
+	})
+	return loss
 }
 
 // residentKiB returns the process's resident memory.

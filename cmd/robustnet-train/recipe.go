@@ -129,7 +129,7 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 func openSource(source string) (*data.Set, string, error) {
 	set, err := data.Open(source)
 	if err != nil {
-		return nil, "", err
+		return nil, "", sourceError(err)
 	}
 	absolute, err := data.Absolute(source)
 	return set, absolute, err
