@@ -55,16 +55,16 @@ func (s Style) Bytes() int64 { return int64(8 * len(s.amplitudes)) }
 // Apply gives a style to a picture of three bytes a pixel, of the size that the style was
 // taken for, in place.
 func (s Style) Apply(rgb []uint8) {
-	spectrum := takeSpectrum(s.width, s.height)
-	defer spectra.Put(spectrum)
+	own := takeSpectrum(s.width, s.height)
+	defer spectra.Put(own)
 	next := s.amplitudes
 	for channel := range 3 {
-		spectrum.analyse(rgb, channel)
-		spectrum.lowest(s.highest, func(c *complex128) {
+		own.analyse(rgb, channel)
+		own.lowest(s.highest, func(c *complex128) {
 			*c = withAmplitude(*c, next[0])
 			next = next[1:]
 		})
-		spectrum.synthesise(rgb, channel)
+		own.synthesise(rgb, channel)
 	}
 }
 

@@ -14,10 +14,10 @@ type hueTables struct {
 	hue [6][1 << 16]uint8
 	// lowest is the smallest channel by saturation times 256, plus value.
 	lowest [1 << 16]uint8
-	// sextant and fraction are by hue; floor is by saturation.
+	// sextant and fraction, the place in it, are by hue; share is that of a saturation byte.
 	sextant  [256]uint8
 	fraction [256]float64
-	full     [256]float64
+	share    [256]float64
 }
 
 // sextants, by which channels are largest and smallest.
@@ -59,9 +59,9 @@ var hues = sync.OnceValue(func() *hueTables {
 		h := float32(float64(i) * 6 / 255)
 		t.sextant[i] = uint8(int(h) % 6)
 		t.fraction[i] = float64(h - float32(math.Floor(float64(h))))
-		t.full[i] = float64(float32(float64(i) / 255))
+		t.share[i] = float64(float32(float64(i) / 255))
 		for v := range 256 {
-			t.lowest[i<<8|v] = uint8(math.Round(float64(v) * (1 - t.full[i])))
+			t.lowest[i<<8|v] = uint8(math.Round(float64(v) * (1 - t.share[i])))
 		}
 	}
 	return t
@@ -104,7 +104,8 @@ func (t *hueTables) rgb(h, s, v uint8) (r, g, b uint8) {
 	if sextant&1 == 0 {
 		f = 1 - f
 	}
-	between := uint8(float64(float32(float64(v)*(1-float64(t.full[s]*f)))) + 0.5)
+	// Pillow rounds to single precision first.
+	between := uint8(float64(float32(float64(v)*(1-float64(t.share[s]*f)))) + 0.5)
 	switch sextant {
 	case 0:
 		return v, between, p

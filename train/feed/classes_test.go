@@ -4,22 +4,12 @@ import (
 	"image"
 	"math"
 	"slices"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/robustnet-edge/robustnet/train/augment"
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/labels"
 )
-
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		panic(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
 
 // The numbers of crops that the reference implementation plans: GTAV with the numbers of
 // tiles per class that its authors logged, and Cityscapes.
