@@ -119,11 +119,14 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 	case nn.Conv:
 		return p.conv(n, x)
 	case nn.BatchNorm:
-		if p.mode == Training && x != nil && x.Numel() == x.Dim(1) {
-			s.Fail(fmt.Errorf("batch norm %s sees one value of each channel, which has no variance; train with 2 pictures or more in a batch", n.Key))
-		}
 		if p.WatchBatchNorm != nil {
 			p.WatchBatchNorm(s, n, x)
+		}
+		if p.mode == Training && p.Group != nil {
+			return p.batchNorm(n, x)
+		}
+		if p.mode == Training && x != nil && x.Numel() == x.Dim(1) {
+			s.Fail(fmt.Errorf("batch norm %s sees one value of each channel, which has no variance; train with 2 pictures or more in a batch", n.Key))
 		}
 		return s.BatchNorm(x, p.param(n, "weight"), p.param(n, "bias"),
 			p.param(n, "running_mean"), p.param(n, "running_var"), p.mode == Training, batchNormMomentum, nn.NormEps)

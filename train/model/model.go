@@ -30,19 +30,18 @@ type Model struct {
 	// pictures behind the stem's first activation, see [extra.MixStyle]; New sets 0. Processes
 	// of a Group do so each among its own.
 	MixStyle float64
-	// StepSeed begins the random numbers of a training pass.
+	// StepSeed begins the random numbers of a training pass: every pass needs another, the same
+	// in all processes.
 	StepSeed uint64
 	// WatchBatchNorm, unless nil, is called in every pass with each batch norm and the feature
 	// that it is about to normalise.
 	WatchBatchNorm func(s *torch.Scope, norm nn.Node, x *torch.Tensor)
-	// DropSeed chooses the channels that are dropped. Every step in training needs another,
-	// the same in all processes.
-	DropSeed uint64
 	// Group is set where several processes train together, each on a part of the same size
 	// of a joined batch, in the order of their ranks. Training mode then uses the statistics
 	// of the joined batch, so that the means over the processes of losses and gradients are
-	// those of one process with the joined batch; see [Model.AverageGradients]. Passes in
-	// training mode and Backward are collective: every process has to call them.
+	// those of one process with the joined batch; see [Model.AverageGradients]. Only MixStyle
+	// stays within a part. Passes in training mode and Backward are collective: every process
+	// has to call them.
 	Group *torch.Group
 	// Literal makes passes use the very operators of the published PyTorch modules, so that
 	// they agree with them to the last bit on the same libtorch, BLAS and number of threads.

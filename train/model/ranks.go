@@ -120,12 +120,13 @@ func (p *pass) batchNorm(n nn.Node, x *torch.Tensor) *torch.Tensor {
 }
 
 // dropChannels zeroes whole channels of x [B, C, H, W] with the probability DropChannels and
-// scales the rest by 1/(1-p). What is dropped depends on DropSeed and on the picture's place
+// scales the rest by 1/(1-p). What is dropped depends on StepSeed and on the picture's place
 // in the joined batch, of which this process has the rank-th part.
 func (p *pass) dropChannels(x *torch.Tensor) *torch.Tensor {
 	if p.mode != Training || p.DropChannels == 0 {
 		return p.s.FeatureDropout(x, 0, false)
 	}
+	const stream = 1 << 32 // apart from other random numbers of the step
 	b, c := x.Dim(0), x.Dim(1)
 	first := 0
 	if p.Group != nil {
@@ -133,7 +134,7 @@ func (p *pass) dropChannels(x *torch.Tensor) *torch.Tensor {
 	}
 	keep := make([]float32, 0, b*c)
 	for picture := range b {
-		rng := rand.New(rand.NewPCG(p.DropSeed, uint64(first+picture)))
+		rng := rand.New(rand.NewPCG(p.StepSeed, stream+uint64(first+picture)))
 		for range c {
 			scale := float32(0)
 			if rng.Float64() >= p.DropChannels {
