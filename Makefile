@@ -4,6 +4,7 @@
 # make lint    formatting, go vet, staticcheck
 # make bench   the figures of docs/measurements.md
 # make bench-train  training steps against PyTorch's, which it installs (python3-torch)
+# make bench-domains  methods on unseen domains, docs/results.md; hours on two cores
 # make setup   install what is missing; every other target does it first
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
@@ -18,7 +19,7 @@ export CAMERA ?= synthetic:
 SECONDS ?=
 ARGS    ?=
 
-.PHONY: demo test build lint bench bench-train setup clean
+.PHONY: demo test build lint bench bench-train bench-domains setup clean
 
 demo: build
 	build/robustnet-edge --camera "$$CAMERA" $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
@@ -47,6 +48,9 @@ bench-train: build
 	packaging/setup.sh python3-torch
 	go build -o build/bench-train ./bench/train
 	build/bench-train
+
+bench-domains: build
+	bench/domains.sh
 
 clean:
 	rm -rf build
