@@ -39,7 +39,7 @@ func (f FDA) Style(p *data.Picture, width, height int) Style {
 	s := takeSpectrum(width, height)
 	defer spectra.Put(s)
 	for channel := range 3 {
-		s.analyse(rgb, channel)
+		s.analyse(rgb, channel, style.highest+1)
 		s.lowest(style.highest, func(c *complex128) {
 			style.amplitudes = append(style.amplitudes, cmplx.Abs(*c))
 		})
@@ -59,12 +59,12 @@ func (s Style) Apply(rgb []uint8) {
 	defer spectra.Put(own)
 	next := s.amplitudes
 	for channel := range 3 {
-		own.analyse(rgb, channel)
+		own.analyse(rgb, channel, s.highest+1)
 		own.lowest(s.highest, func(c *complex128) {
 			*c = withAmplitude(*c, next[0])
 			next = next[1:]
 		})
-		own.synthesise(rgb, channel)
+		own.synthesise(rgb, channel, s.highest+1)
 	}
 }
 

@@ -41,14 +41,14 @@ func (p PASTA) scale(rgb []uint8, width, height int, normal func() float64) {
 		s.sigmas, s.sigmaOf = p.deviations(width, height), p
 	}
 	for channel := range 3 {
-		s.analyse(rgb, channel)
+		s.analyse(rgb, channel, len(s.columns))
 		for m, column := range s.columns {
 			sigmas := s.sigmas[m*height:][:height]
 			for n, sigma := range sigmas {
 				column[n] *= complex(1+sigma*normal(), 0)
 			}
 		}
-		s.synthesise(rgb, channel)
+		s.synthesise(rgb, channel, len(s.columns))
 	}
 }
 

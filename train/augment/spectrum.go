@@ -15,7 +15,8 @@ type spectrum struct {
 	line          []float64
 	row           []complex128
 	// columns holds the coefficients of frequencies 0 to width/2 across; the others are their
-	// mirror images. Each column has the frequencies down, the negative ones last.
+	// mirror images. Each column has the frequencies down, the negative ones last, or else the
+	// rows where it is not transformed.
 	columns [][]complex128
 
 	// sigmas are those of the last PASTA, laid out like columns.
@@ -44,8 +45,9 @@ func takeSpectrum(width, height int) *spectrum {
 	return s
 }
 
-// analyse transforms a channel of a picture of three bytes a pixel.
-func (s *spectrum) analyse(rgb []uint8, channel int) {
+// analyse transforms a channel of a picture of three bytes a pixel, downwards only so many
+// columns.
+func (s *spectrum) analyse(rgb []uint8, channel, columns int) {
 	for y := range s.height {
 		pixels := rgb[3*y*s.width+channel:]
 		for x := range s.line {
@@ -56,17 +58,21 @@ func (s *spectrum) analyse(rgb []uint8, channel int) {
 			s.columns[m][y] = c
 		}
 	}
-	for _, column := range s.columns {
+	for _, column := range s.columns[:columns] {
 		s.down.Coefficients(column, column)
 	}
 }
 
 // synthesise transforms back to the picture's channel, rounded and clipped.
-func (s *spectrum) synthesise(rgb []uint8, channel int) {
-	for _, column := range s.columns {
+func (s *spectrum) synthesise(rgb []uint8, channel, columns int) {
+	share := complex(1/float64(s.height), 0)
+	for _, column := range s.columns[:columns] {
 		s.down.Sequence(column, column)
+		for y := range column {
+			column[y] *= share
+		}
 	}
-	norm := 1 / float64(s.width*s.height)
+	norm := 1 / float64(s.width)
 	for y := range s.height {
 		for m := range s.row {
 			s.row[m] = s.columns[m][y]
