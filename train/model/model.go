@@ -49,6 +49,9 @@ type Model struct {
 	Literal bool
 
 	weights map[string]*torch.Tensor
+	// views is how many views of each picture a pass is about, all of the first in front; 0
+	// is one.
+	views int
 }
 
 // New puts the weights on the device of s, which owns them. State must fit the network.

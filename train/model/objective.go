@@ -88,6 +88,8 @@ func (m *Model) Losses(s *torch.Scope, x, styled, labels *torch.Tensor, o Object
 	}
 	if styled != nil {
 		x, labels = s.Concat(0, x, styled), s.Concat(0, labels, labels)
+		m.views = 2
+		defer func() { m.views = 0 }()
 	}
 	nodes := []int{m.Net.Logits, m.Net.Aux}
 	for _, t := range taps[:len(o.Penalties)] {

@@ -128,13 +128,14 @@ func (p *pass) dropChannels(x *torch.Tensor) *torch.Tensor {
 	}
 	const stream = 1 << 32 // apart from other random numbers of the step
 	b, c := x.Dim(0), x.Dim(1)
-	first := 0
+	part, rank, world := b/max(p.views, 1), 0, 1 // pictures of a view
 	if p.Group != nil {
-		first = p.Group.Rank() * b
+		rank, world = p.Group.Rank(), p.Group.World()
 	}
 	keep := make([]float32, 0, b*c)
-	for picture := range b {
-		rng := rand.New(rand.NewPCG(p.StepSeed, stream+uint64(first+picture)))
+	for i := range b {
+		picture := i/part*part*world + rank*part + i%part
+		rng := rand.New(rand.NewPCG(p.StepSeed, stream+uint64(picture)))
 		for range c {
 			scale := float32(0)
 			if rng.Float64() >= p.DropChannels {
