@@ -42,7 +42,7 @@ func (d *display) events() fit.Events {
 	if !d.shown {
 		return fit.Events{}
 	}
-	return fit.Events{Step: d.step, Masks: d.masks, Validating: d.validating, Validated: d.validated}
+	return fit.Events{Searching: d.searching, Step: d.step, Masks: d.masks, Validating: d.validating, Validated: d.validated}
 }
 
 // begin says what is trained.
@@ -105,6 +105,10 @@ func (d *display) step(s fit.Step) {
 	}
 	left := time.Duration(float64(s.Elapsed) / float64(s.Iteration) * float64(s.Iterations-s.Iteration)).Round(time.Second)
 	d.say(fmt.Sprintf("iteration %d/%d  %s  %v left", s.Iteration, s.Iterations, text, left))
+}
+
+func (d *display) searching(done, total int) {
+	d.stageStep("searching classes", "pictures", done, total)
 }
 
 func (d *display) masks(done, total int) {

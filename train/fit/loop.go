@@ -10,6 +10,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/feed"
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
+	"github.com/robustnet-edge/robustnet/train/report"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
@@ -32,7 +33,7 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 			}
 		}
 	}
-	saved := time.Now()
+	saved, reported := time.Now(), time.Now()
 	for {
 		reason, done, err := t.ending(ctx, s)
 		if err != nil {
@@ -69,6 +70,12 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 				return outcome, err
 			}
 			saved = time.Now()
+			if t.first() && time.Since(reported) >= time.Minute {
+				reported = saved
+				if err := report.Write(t.run.Dir, nil); err != nil {
+					return outcome, err
+				}
+			}
 		}
 	}
 }
@@ -140,7 +147,7 @@ func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, do
 
 // finish validates a training that is done, and saves it.
 func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcome, error) {
-	if o.Done && t.validator.stale(t.progress.Iterations) {
+	if o.Done {
 		if err := t.validate(ctx, s); err != nil {
 			return o, err
 		}
@@ -155,7 +162,10 @@ func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcom
 	if o.Done {
 		state = "done"
 	}
-	return o, t.status(state, o.Reason)
+	if err := t.status(state, o.Reason); err != nil || !t.first() {
+		return o, err
+	}
+	return o, report.Write(t.run.Dir, nil)
 }
 
 // iterate takes one step for every source.

@@ -48,10 +48,11 @@ func (v *validator) stale(iterations int) bool {
 	return n == 0 || v.evaluations[n-1].Iteration != iterations
 }
 
-// validate scores the network as it is, and rewrites the report. The other processes wait.
+// validate scores the network as it is, unless that was done, and rewrites the report. The
+// other processes wait.
 func (t *trainer) validate(ctx context.Context, s *torch.Scope) error {
 	start := time.Now()
-	if t.first() {
+	if t.first() && t.validator.stale(t.progress.Iterations) {
 		if err := t.measure(ctx, s); err != nil {
 			return err
 		}
@@ -103,6 +104,9 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 	}
 	if t.Events.Validated != nil {
 		t.Events.Validated(now)
+	}
+	if t.progress.Iterations == t.config.Iterations {
+		return nil // the report comes with the end
 	}
 	return report.Write(t.run.Dir, nil)
 }
