@@ -216,6 +216,7 @@ int64_t rt_store_set(int64_t store, const char* key, const void* value, int64_t 
   return guarded(error, error_size, [&] {
     auto bytes = static_cast<const uint8_t*>(value);
     store_of(store)->set(key, std::vector<uint8_t>(bytes, bytes + size));
+    store_of(store)->check({key});  // set does not wait until the others can see it
     return 0;
   });
 }
