@@ -41,11 +41,16 @@ func Run(ctx context.Context, lib *torch.Library, c Config, o Options, f func(co
 	if err != nil {
 		return fmt.Errorf("join ranks: %w", err)
 	}
-	ctx, lose := context.WithCancelCause(ctx)
+	// A training that is interrupted, and ends in good order, still needs the others.
+	gone, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer lose(nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(gone, func() { cancel(context.Cause(gone)) })()
 	m := &member{Config: c, Options: o, lib: lib, watch: &watch{
 		self:    Process{Rank: c.Rank, PID: os.Getpid(), Host: host},
-		silence: o.Silence, lose: lose, started: make(chan struct{}), finished: make(chan struct{}),
+		silence: o.Silence, gone: gone, lose: lose,
+		started: make(chan struct{}), finished: make(chan struct{}),
 	}}
 	err = m.run(ctx, f)
 	last := message{Kind: kindBye, Process: m.watch.self}
@@ -89,43 +94,34 @@ func (m *member) run(ctx context.Context, f func(context.Context, *torch.Group) 
 		group, err = m.join(joining, store, host)
 	}
 	if err != nil {
-		return m.explain(ctx, fmt.Errorf("join ranks at %s: %w", m.Address, err))
+		// The store stays: libtorch may still be using it.
+		return m.explain(fmt.Errorf("join ranks at %s: %w", m.Address, err))
 	}
 	defer store.Close()
 	defer group.Close()
-	unblock := context.AfterFunc(ctx, func() {
-		if lost := lossOf(ctx); lost != nil {
-			group.Abort(lost)
-		}
-	})
-	defer unblock()
+	defer context.AfterFunc(m.watch.gone, func() { group.Abort(m.watch.loss()) })()
 	if err := f(ctx, group); err != nil {
-		return m.explain(ctx, err)
+		return m.explain(err)
 	}
 	// What this process has sent last may not have arrived, and closing would discard it.
-	m.watch.finish(ctx)
+	m.watch.finish()
 	return nil
 }
 
-// lossOf returns the loss that ended ctx, if that is why.
-func lossOf(ctx context.Context) *LostError {
-	var lost *LostError
-	errors.As(context.Cause(ctx), &lost)
-	return lost
-}
-
-// explain returns the loss behind a failure: a group may notice that a process died before the
-// watch does.
-func (m *member) explain(ctx context.Context, err error) error {
+// explain returns the loss behind a failure of the group or of what f was told to end for. The
+// group may notice that a process died before the watch does.
+func (m *member) explain(err error) error {
 	var op *torch.OpError
-	if !errors.As(err, &op) && !errors.Is(err, torch.ErrGroup) && !errors.Is(err, context.Canceled) {
+	switch {
+	case errors.As(err, &op) || errors.Is(err, torch.ErrGroup):
+		select {
+		case <-m.watch.gone.Done():
+		case <-time.After(min(m.Silence, 5*time.Second)):
+		}
+	case !errors.Is(err, context.Canceled):
 		return err
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(min(m.Silence, 5*time.Second)):
-	}
-	if lost := lossOf(ctx); lost != nil {
+	if lost := m.watch.loss(); lost != nil {
 		return lost
 	}
 	return err

@@ -71,7 +71,9 @@ const (
 type watch struct {
 	self    Process
 	silence time.Duration
-	lose    context.CancelCauseFunc // called with a *LostError
+	// gone ends at the first loss, which is its cause; lose ends it.
+	gone context.Context
+	lose context.CancelCauseFunc
 	// started is closed when all are linked, finished when all have said farewell.
 	started, finished chan struct{}
 
@@ -166,8 +168,15 @@ func (w *watch) farewell() {
 	}
 }
 
+// loss returns the first loss, nil if there is none.
+func (w *watch) loss() *LostError {
+	var lost *LostError
+	errors.As(context.Cause(w.gone), &lost)
+	return lost
+}
+
 // finish says that this process needs the others no more, and waits until they say the same.
-func (w *watch) finish(ctx context.Context) {
+func (w *watch) finish() {
 	if w.self.Rank != 0 { // which speaks last
 		w.mu.Lock()
 		if !w.over {
@@ -177,7 +186,7 @@ func (w *watch) finish(ctx context.Context) {
 	}
 	select {
 	case <-w.finished:
-	case <-ctx.Done():
+	case <-w.gone.Done():
 	}
 }
 
