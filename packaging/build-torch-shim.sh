@@ -26,13 +26,18 @@ api=$include/torch/csrc/api/include
 }
 version=$(sed -n 's/^#define TORCH_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$api/torch/version.h" | paste -sd .)
 # Processes that train together need c10d, and the headers of what it exchanges tensors with,
-# which not every libtorch brings along.
+# which not every libtorch brings along: Gloo's, and for GPUs NCCL's and CUDA's.
+cuda=${CUDA_HOME:-/usr/local/cuda}/include
+has() {
+	[ -e "$include/$1" ] || [ -e "/usr/include/$1" ] || [ -e "$cuda/$1" ]
+}
 distributed=""
-if [ -e "$include/gloo/context.h" ] || [ -e /usr/include/gloo/context.h ]; then
-	! grep -q _ZN4c10d16ProcessGroupGlooC1 "$lib/libtorch_cpu.so" || distributed="-DUSE_C10D_GLOO"
-fi
-if [ -n "$distributed" ] && { [ -e "$include/nccl.h" ] || [ -e /usr/include/nccl.h ]; }; then
-	! grep -q _ZN4c10d16ProcessGroupNCCLC1 "$lib/libtorch_cuda.so" 2>/dev/null || distributed="$distributed -DUSE_C10D_NCCL"
+if has gloo/context.h && grep -q _ZN4c10d16ProcessGroupGlooC1 "$lib/libtorch_cpu.so"; then
+	distributed="-DUSE_C10D_GLOO"
+	if has nccl.h && has cuda_runtime_api.h && grep -q _ZN4c10d16ProcessGroupNCCLC1 "$lib/libtorch_cuda.so" 2>/dev/null; then
+		distributed="$distributed -DUSE_C10D_NCCL"
+		[ ! -e "$cuda" ] || distributed="$distributed -isystem $cuda"
+	fi
 fi
 wanted="${LIBTORCH:-system} $version $distributed"
 
