@@ -104,3 +104,41 @@ func TestSensitivityErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestSensitivityOfParts adds what two averages have seen.
+func TestSensitivityOfParts(t *testing.T) {
+	a, b, joined := NewSensitivity(2), NewSensitivity(2), NewSensitivity(2)
+	for i, s := range []*Sensitivity{a, b, b} {
+		one, two := []float32{0, float32(i + 1), 0, 0}, []float32{0, -1, 0, 0}
+		for _, s := range []*Sensitivity{s, joined} {
+			if err := s.Add(one, two); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sum, pictures := a.Sum()
+	other, more := b.Sum()
+	for i := range sum {
+		sum[i] += other[i]
+	}
+	if err := a.SetSum(sum, pictures+more); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.Mean()
+	want, wantErr := joined.Mean()
+	// (2² + 3² + 4²) / 2 / 3
+	if err != nil || wantErr != nil || !slices.Equal(got, want) || math.Abs(got[1]-29.0/6) > 1e-6 {
+		t.Errorf("got %v, %v; want %v, %v", got, err, want, wantErr)
+	}
+	for _, c := range []struct {
+		sum      []float32
+		pictures int
+	}{{nil, 1}, {make([]float32, 9), 1}, {make([]float32, 4), -1}} {
+		if err := a.SetSum(c.sum, c.pictures); err == nil {
+			t.Errorf("%d values of %d pictures are taken", len(c.sum), c.pictures)
+		}
+	}
+	if after, err := a.Mean(); err != nil || !slices.Equal(after, got) {
+		t.Errorf("a refused sum changed the mean: %v, %v", after, err)
+	}
+}
