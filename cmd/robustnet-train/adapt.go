@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -105,16 +104,20 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	paths, from, err := o.pictures()
+	pictures, from, err := openPictures(o.images)
 	if err != nil {
-		return err
+		return fmt.Errorf("--images: %w", err)
+	}
+	if o.limit > 0 {
+		pictures = pictures.Subset(data.Spread(o.limit, pictures.Len()))
 	}
 	sets, err := openTargets(o.on, r)
 	if err != nil {
 		return err
 	}
-	a := adaptation{adaptOptions: o, run: r, sets: sets, log: log, from: from,
-		files: &adapt.Files{Paths: adapt.Spread(paths, o.limit), MaxWidth: o.maxWidth, SkipUnreadable: o.skipUnreadable}}
+	a := adaptation{adaptOptions: o, run: r, sets: sets, shown: newProgress(log), from: from,
+		pictures: &adapt.Pictures{Set: pictures, MaxWidth: o.maxWidth, SkipUnreadable: o.skipUnreadable}}
+	defer a.shown.clear()
 	err = o.onTorch(func(s *torch.Scope) error { return a.compute(ctx, s) })
 	if err != nil {
 		return stopped(ctx, err)
@@ -125,42 +128,16 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	return a.report(out)
 }
 
-// pictures lists the pictures to adapt to, and says where they are.
-func (o *adaptOptions) pictures() (paths []string, from string, err error) {
-	if _, err := os.Stat(o.images); err == nil || !strings.Contains(o.images, "=") {
-		if paths, err = adapt.Folder(o.images); err != nil {
-			return nil, "", err
-		}
-		from, err = filepath.Abs(o.images)
-		return paths, from, err
-	}
-	set, err := data.Open(o.images)
-	if err != nil {
-		return nil, "", err
-	}
-	for i := range set.Len() {
-		path := set.Sample(i).Image
-		if path == "" {
-			return nil, "", cli.Usagef("--images %s: these pictures are drawn; name a folder of files", o.images)
-		}
-		paths = append(paths, path)
-	}
-	from, err = data.Absolute(o.images)
-	return paths, from, err
-}
-
 // openTargets opens labelled data sets whose classes can be compared with the run's.
 func openTargets(sources []string, r *trainrun.Run) ([]*data.Set, error) {
-	var sets []*data.Set
-	for _, source := range sources {
-		set, err := data.Open(source)
-		if err != nil {
-			return nil, err
-		}
+	sets, err := openDomains("--on", sources)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range sets {
 		if _, err := evaluate.NewScoring(r.Config.Labels, set); err != nil {
-			return nil, fmt.Errorf("--on %s: %w", source, err)
+			return nil, fmt.Errorf("--on %s: %w", set.Name, err)
 		}
-		sets = append(sets, set)
 	}
 	return sets, nil
 }
@@ -170,8 +147,8 @@ type adaptation struct {
 	*adaptOptions
 	run           *trainrun.Run
 	sets          []*data.Set
-	files         *adapt.Files
-	log           io.Writer
+	pictures      *adapt.Pictures
+	shown         *progress
 	from          string // where the pictures are, from every folder
 	seen          adapt.Result
 	before, after []trainrun.Evaluation
@@ -187,9 +164,9 @@ func (a *adaptation) compute(ctx context.Context, s *torch.Scope) error {
 	if a.before, err = a.evaluate(ctx, s, m, "before", false); err != nil {
 		return err
 	}
-	progress := stageOn(a.log, "adapting", len(a.files.Paths))
-	a.seen, err = adapt.BatchNorm(ctx, s, m, a.files.All(), adapt.Options{Batch: a.batch, Progress: progress})
-	progress(len(a.files.Paths))
+	progress := func(done int) { a.shown.show("adapting", done, a.pictures.Set.Len()) }
+	a.seen, err = adapt.BatchNorm(ctx, s, m, a.pictures.All(), adapt.Options{Batch: a.batch, Progress: progress})
+	a.shown.clear()
 	if err != nil {
 		return err
 	}
@@ -205,12 +182,11 @@ func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Mode
 	var all []trainrun.Evaluation
 	predictor := evaluate.NewNetwork(s, m, evaluate.Inference{MaxWidth: a.maxWidth})
 	for _, set := range a.sets {
-		done, progress := 0, stageOn(a.log, "evaluating on "+set.Name+" "+when, set.Len())
+		done, stage := 0, "evaluating on "+set.Name+" "+when
 		result, err := evaluate.Score(ctx, predictor, a.run.Config.Labels, set, func(int, *data.Picture, []uint8) {
 			done++
-			progress(done)
+			a.shown.show(stage, done, set.Len())
 		})
-		progress(set.Len())
 		if err != nil {
 			return nil, err
 		}
@@ -240,7 +216,7 @@ func (a *adaptation) write() error {
 
 // report says what was done and what it is worth.
 func (a *adaptation) report(out io.Writer) error {
-	for _, err := range a.files.Skipped {
+	for _, err := range a.pictures.Skipped {
 		fmt.Fprintf(out, "passed over: %v\n", err)
 	}
 	fmt.Fprintf(out, "batch norms adapted to %d pictures\n", a.seen.Pictures)

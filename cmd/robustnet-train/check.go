@@ -61,13 +61,15 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 	reports := []*data.Report{}
 	var errs []error
 	faults := 0
+	shown := newProgress(log)
+	defer shown.clear()
 	for _, source := range sources {
-		report, err := data.Check(ctx, source, progressOn(log, source))
+		report, err := data.Check(ctx, source, func(done, all int) { shown.show(source, done, all) })
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if notUnderstood := (data.SourceError{}); errors.As(err, &notUnderstood) {
-			return cli.AsUsage(err)
+		if err = sourceFault(err); cli.IsUsage(err) {
+			return err
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -92,23 +94,6 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 		errs = append(errs, errors.New(plural(faults, "fault")))
 	}
 	return errors.Join(errs...)
-}
-
-// progressOn shows on a terminal how much of a source has been read.
-func progressOn(log io.Writer, source string) func(done, all int) {
-	if !isTerminal(log) {
-		return nil
-	}
-	const clearLine = "\r\x1b[K"
-	shown := -1
-	return func(done, all int) {
-		if done == all {
-			fmt.Fprint(log, clearLine)
-		} else if percent := 100 * done / all; percent > shown {
-			shown = percent
-			fmt.Fprintf(log, "%s%s: %d %%", clearLine, source, percent)
-		}
-	}
 }
 
 // reportText is the report for people: a heading, a table of classes, the faults.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/pflag"
 
@@ -50,17 +49,6 @@ func (f *computeFlags) onTorch(do func(s *torch.Scope) error) error {
 		return err
 	}
 	return lib.Run(o, do)
-}
-
-// stageOn shows on a terminal how far a stage of a command has come. At the total it is taken
-// away.
-func stageOn(log io.Writer, stage string, total int) func(done int) {
-	show := progressOn(log, stage)
-	return func(done int) {
-		if show != nil {
-			show(done, total)
-		}
-	}
 }
 
 // stopped puts it in words that the user has ended a command that writes at its end only.

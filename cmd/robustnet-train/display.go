@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 
 	"github.com/robustnet-edge/robustnet/train/fit"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
@@ -22,20 +18,13 @@ import (
 type display struct {
 	out, errs io.Writer
 	json      bool
-	terminal  bool
 	shown     bool // this process is the one that reports
-	bar       *progressbar.ProgressBar
-	stage     string
+	progress  *progress
 	spoken    time.Time
 }
 
 func newDisplay(stdout, stderr io.Writer, asJSON, shown bool) *display {
-	return &display{out: stdout, errs: stderr, json: asJSON, terminal: isTerminal(stderr) && !asJSON, shown: shown}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+	return &display{out: stdout, errs: stderr, json: asJSON, shown: shown, progress: newProgress(stderr)}
 }
 
 func (d *display) events() fit.Events {
@@ -99,8 +88,8 @@ func (d *display) step(s fit.Step) {
 		losses += fmt.Sprintf("  whitening %.3f", s.Whitening)
 	}
 	text := fmt.Sprintf("%s  lr %.4f  %.1f images/s", losses, s.LearningRate, s.PicturesPerSecond)
-	if d.terminal {
-		d.advance("training", s.Iteration, s.Iterations, text)
+	if d.progress.terminal {
+		d.progress.describe("training", text, s.Iteration, s.Iterations)
 		return
 	}
 	left := time.Duration(float64(s.Elapsed) / float64(s.Iteration) * float64(s.Iterations-s.Iteration)).Round(time.Second)
@@ -122,33 +111,11 @@ func (d *display) validating(domain string, done, total int) {
 func (d *display) stageStep(stage, unit string, done, total int) {
 	switch {
 	case d.json:
-	case d.terminal:
-		d.advance(stage, done, total, stage)
+	case d.progress.terminal:
+		d.progress.show(stage, done, total)
 	case done == total:
 		fmt.Fprintf(d.errs, "%s: %d %s\n", stage, total, unit)
 	}
-}
-
-// advance moves the bar of a stage, or begins one.
-func (d *display) advance(stage string, done, total int, text string) {
-	if d.stage != stage {
-		d.clear()
-		d.stage = stage
-		d.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(d.errs), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish())
-		_ = d.bar.Set(done - 1) // a resumed training begins where it stands
-	}
-	d.bar.Describe(text)
-	_ = d.bar.Set(done) // fails only beyond the total
-}
-
-// clear takes the bar away.
-func (d *display) clear() {
-	if d.bar != nil {
-		_ = d.bar.Clear()
-	}
-	d.bar, d.stage = nil, ""
 }
 
 // say writes a line, but not more than one in ten seconds.
@@ -165,7 +132,7 @@ func (d *display) validated(now []trainrun.Evaluation) {
 		d.write(line{Event: "validated", Evaluation: now})
 		return
 	}
-	d.clear()
+	d.progress.clear()
 	for _, e := range now {
 		fmt.Fprintf(d.out, "iteration %d: mIoU on %s %.2f\n", e.Iteration, e.Domain, e.MIoU)
 	}
@@ -180,7 +147,7 @@ func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
 		d.write(line{Event: "end", Iteration: o.Iterations, Reason: o.Reason, Done: &o.Done})
 		return nil
 	}
-	d.clear()
+	d.progress.clear()
 	if !o.Done {
 		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, r.Dir)
 		return err

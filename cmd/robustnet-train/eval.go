@@ -188,24 +188,16 @@ func (o *evalOptions) run(ctx context.Context) error {
 // openDomains opens all sources and checks that every model can be scored on them, before
 // the first picture is segmented.
 func (o *evalOptions) openDomains(models []*evalModel) ([]*data.Set, error) {
-	var domains []*data.Set
-	for _, source := range o.sources {
-		set, err := data.Open(source)
-		if err != nil {
-			return nil, sourceError(err)
-		}
-		if !set.Labelled() {
-			return nil, fmt.Errorf("--on %s: there are no labels to compare with", source)
-		}
-		if slices.ContainsFunc(domains, func(d *data.Set) bool { return d.Name == set.Name }) {
-			return nil, cli.Usagef("--on %s: another domain is named %s; name one yourself, as in --on night=%s", source, set.Name, source)
-		}
+	domains, err := openDomains("--on", o.sources)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range domains {
 		for _, m := range models {
 			if _, err := evaluate.NewScoring(m.classes, set); err != nil {
 				return nil, fmt.Errorf("evaluate %s on %s: %w", m.name, set.Name, err)
 			}
 		}
-		domains = append(domains, set)
 	}
 	return domains, nil
 }
@@ -249,11 +241,12 @@ func (o *evalOptions) score(ctx context.Context, m *evalModel, p evaluate.Predic
 	}
 	worst := evaluate.Worst{Limit: o.worst}
 	drawn := o.figures != "" && c.kind == ""
-	done, shown := 0, stageOn(o.log, m.name+" on "+domain.Name+c.suffix(), domain.Len())
+	done, stage, shown := 0, m.name+" on "+domain.Name+c.suffix(), newProgress(o.log)
+	defer shown.clear()
 	var faults error
 	scorer.Each = func(i int, p *data.Picture, prediction []uint8) {
 		done++
-		shown(done)
+		shown.show(stage, done, domain.Len())
 		if drawn {
 			e, err := scoring.Exhibit(domain.Sample(i).Name, p, prediction)
 			worst.Add(e)

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
-	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/evaluate"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/model"
@@ -122,14 +121,4 @@ func (m *evalModel) with(ctx context.Context, o *evalOptions, f func(evaluate.Pr
 		}
 		return f(evaluate.NewNetwork(s, net, o.inference))
 	})
-}
-
-// sourceError declares faults of a source's text, which are not about files, to be mistakes
-// on the command line.
-func sourceError(err error) error {
-	var file *data.FileError
-	if errors.As(err, &file) {
-		return err
-	}
-	return cli.AsUsage(err)
 }

@@ -99,7 +99,7 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 	var first *data.Set
 	for i, to := range []*[]string{&t.Sources, &t.Validation} {
 		for _, source := range [][]string{f.sources, f.validation}[i] {
-			set, absolute, err := openSource(source)
+			set, absolute, err := openAbsolute(source)
 			if err != nil {
 				return t, classes, err
 			}
@@ -113,7 +113,7 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 		}
 	}
 	if f.target != "" {
-		if _, t.Targets, err = openSource(f.target); err != nil {
+		if _, t.Targets, err = openAbsolute(f.target); err != nil {
 			return t, classes, err
 		}
 		t.Augmentation.FDA = augment.PublishedFDA()
@@ -124,12 +124,12 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 	return t, first.Classes, nil
 }
 
-// openSource opens a data set, so that its faults are seen before anything is made, and
+// openAbsolute opens a data set, so that its faults are seen before anything is made, and
 // returns it with a name that holds from every folder.
-func openSource(source string) (*data.Set, string, error) {
-	set, err := data.Open(source)
+func openAbsolute(source string) (*data.Set, string, error) {
+	set, err := openSource(source)
 	if err != nil {
-		return nil, "", sourceError(err)
+		return nil, "", err
 	}
 	absolute, err := data.Absolute(source)
 	return set, absolute, err

@@ -130,12 +130,12 @@ func (c *reconstruction) read(ctx context.Context) error {
 	var first *data.Set
 	shown := map[int]bool{}
 	for i, source := range c.on {
-		set, err := data.Open(source)
+		set, err := openSource(source)
 		if err != nil {
 			return err
 		}
 		share := (shownPictures - i + len(c.on) - 1) / len(c.on)
-		for _, n := range rebuild.Spread(max(share, 0), set.Len()) {
+		for _, n := range data.Spread(max(share, 0), set.Len()) {
 			p, err := c.picture(set, n)
 			if err != nil {
 				return err
@@ -149,7 +149,7 @@ func (c *reconstruction) read(ctx context.Context) error {
 			first = set
 		}
 	}
-	for _, n := range rebuild.Spread(trainingPictures, first.Len()) {
+	for _, n := range data.Spread(trainingPictures, first.Len()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -226,8 +226,9 @@ func (c *reconstruction) train(ctx context.Context, s *torch.Scope, name string,
 		side = min(side, p.Width, p.Height)
 	}
 	d := rebuild.NewDecoder(s, f, c.seed)
-	progress := stageOn(c.log, "decoder of "+name, c.iterations)
-	defer progress(c.iterations)
+	shown := newProgress(c.log)
+	defer shown.clear()
+	progress := func(done int) { shown.show("decoder of "+name, done, c.iterations) }
 	done, err := d.Train(ctx, s, c.training, rebuild.Options{
 		Iterations: c.iterations, Batch: 4, Side: side, MaxTime: (c.maxTime + 1) / 2, Seed: c.seed, Progress: progress,
 	})

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/robustnet-edge/robustnet/train/data"
 )
 
 // write makes a file of a PNG picture of one colour, or of text.
@@ -38,44 +40,19 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func TestFolder(t *testing.T) {
+func TestPictures(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.png", "a.JPG", "sub/c.jpeg", ".hidden.png", ".git/d.png", "notes.txt", "e.png", "f.png", "g.png"} {
-		write(t, filepath.Join(dir, name), "x")
+	for _, name := range []string{"a.png", "c.png"} {
+		write(t, filepath.Join(dir, name), "")
 	}
-	files, err := Folder(dir)
+	for _, name := range []string{"bad1.png", "bad2.jpg"} {
+		write(t, filepath.Join(dir, name), "no picture")
+	}
+	set, err := data.OpenPictures(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range files {
-		files[i], _ = filepath.Rel(dir, files[i])
-	}
-	all := []string{"a.JPG", "b.png", "e.png", "f.png", "g.png", "sub/c.jpeg"}
-	for limit, want := range map[int][]string{0: all, 6: all, 7: all, 3: {"a.JPG", "e.png", "g.png"}, 1: {"a.JPG"}} {
-		if got := Spread(files, limit); !slices.Equal(got, want) {
-			t.Errorf("limit %d: %v; want %v", limit, got, want)
-		}
-	}
-	for name, want := range map[string]string{
-		filepath.Join(dir, ".git", "none"): "no such file", filepath.Join(dir, "notes.txt"): "has no files that end in",
-	} {
-		if _, err := Folder(name); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, want one with %q", name, err, want)
-		}
-	}
-}
-
-func TestFiles(t *testing.T) {
-	dir := t.TempDir()
-	paths := []string{filepath.Join(dir, "a.png"), filepath.Join(dir, "bad1.png"), filepath.Join(dir, "c.png"), filepath.Join(dir, "bad2.jpg")}
-	for _, path := range paths {
-		text := ""
-		if strings.Contains(path, "bad") {
-			text = "no picture"
-		}
-		write(t, path, text)
-	}
-	read := func(f *Files) (sizes []image.Point, err error) {
+	read := func(f *Pictures) (sizes []image.Point, err error) {
 		for p, e := range f.All() {
 			if e != nil {
 				return sizes, e
@@ -87,7 +64,7 @@ func TestFiles(t *testing.T) {
 		}
 		return sizes, nil
 	}
-	strict := &Files{Paths: paths}
+	strict := &Pictures{Set: set}
 	sizes, err := read(strict)
 	if len(sizes) != 1 || err == nil {
 		t.Fatalf("%v, %v", sizes, err)
@@ -97,14 +74,14 @@ func TestFiles(t *testing.T) {
 			t.Errorf("error %v, want %q in it", err, want)
 		}
 	}
-	lenient := &Files{Paths: paths, SkipUnreadable: true, MaxWidth: 10}
+	lenient := &Pictures{Set: set, SkipUnreadable: true, MaxWidth: 10}
 	for range 2 { // may be read again
 		sizes, err = read(lenient)
 		if want := []image.Point{{10, 5}, {10, 5}}; err != nil || !slices.Equal(sizes, want) || len(lenient.Skipped) != 2 {
 			t.Errorf("%v, %v, %d skipped", sizes, err, len(lenient.Skipped))
 		}
 	}
-	hopeless := &Files{Paths: paths[1:2], SkipUnreadable: true}
+	hopeless := &Pictures{Set: set.Subset([]int{1}), SkipUnreadable: true}
 	if _, err := read(hopeless); err == nil || !strings.Contains(err.Error(), "1 of 1 pictures cannot be read") {
 		t.Errorf("error %v", err)
 	}

@@ -69,6 +69,9 @@ func (s *Set) Labelled() bool { return !s.unlabelled }
 // Read reads the i-th picture, which is then the caller's. Errors begin with the file.
 func (s *Set) Read(i int) (*Picture, error) {
 	p, err := s.read(s.samples[i])
+	if err != nil && s.unlabelled {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; 'robustnet-train check' lists all faults of a data set", err)
 	}
@@ -83,6 +86,35 @@ func (s *Set) Subset(indices []int) *Set {
 		sub.samples[i] = s.samples[index]
 	}
 	return &sub
+}
+
+// Unlabelled returns the same pictures without labels: their files are not read.
+func (s *Set) Unlabelled() *Set {
+	bare := *s
+	bare.unlabelled = true
+	bare.samples = slices.Clone(s.samples)
+	for i := range bare.samples {
+		bare.samples[i].Label = ""
+	}
+	bare.read = func(sample Sample) (*Picture, error) {
+		p, err := s.read(sample)
+		if err == nil {
+			p.Labels = nil
+		}
+		return p, err
+	}
+	return &bare
+}
+
+// Spread returns n of the numbers 0 to total-1, evenly spread, or all if there are fewer. They
+// are indices for [Set.Subset].
+func Spread(n, total int) []int {
+	n = min(n, total)
+	all := make([]int, n)
+	for i := range all {
+		all[i] = (2*i + 1) * total / (2 * n)
+	}
+	return all
 }
 
 // Relabel returns the same pictures, their labels mapped to other classes.

@@ -74,7 +74,7 @@ func harmless(err error) bool { return errors.Is(err, errOrphan) }
 // parsed is a source's text taken apart.
 type parsed struct{ name, layout, place string }
 
-// SourceError says that the text of a source cannot be understood.
+// SourceError says that the text of a source cannot be understood, whatever files there are.
 type SourceError struct{ error }
 
 // Unwrap returns the cause.
@@ -110,7 +110,9 @@ func open(source string) (*Set, []error, error) {
 	var faults []error
 	switch p.layout {
 	case scenesLayout:
-		set, err = openScenes(p.place)
+		if set, err = openScenes(p.place); err != nil {
+			err = SourceError{err}
+		}
 	case folderLayout:
 		set, faults, err = openFolder(p.place)
 	default:
@@ -151,7 +153,7 @@ func (l *layout) open(dir, split string) (*Set, []error, error) {
 	var faults []error
 	for i, part := range splits {
 		if part != "" && !isName(part) || part == "" && len(splits) > 1 {
-			return nil, nil, fmt.Errorf("split %q is no plain name", part)
+			return nil, nil, SourceError{fmt.Errorf("split %q is no plain name", part)}
 		}
 		at, err := l.locate(dir, part)
 		if err != nil {

@@ -94,6 +94,20 @@ func TestErrorsAreKept(t *testing.T) {
 	}
 }
 
+// TestSourceError tells faults of the text from those of files.
+func TestSourceError(t *testing.T) {
+	dir := pairs(t, "a").in(t, t.TempDir())
+	for source, want := range map[string]bool{
+		"x": true, "camvd=" + dir: true, "camvid=" + dir + ":../x": true, "scenes=dawn": true, "scenes=day@9x9": true, "scenes=day:9-3": true,
+		"camvid=" + dir + "/none": false, "camvid=" + dir + ":dusk": false, "folder=" + dir: false, "cityscapes=" + dir: false,
+	} {
+		_, err := data.Open(source)
+		if text := (data.SourceError{}); err == nil || errors.As(err, &text) != want {
+			t.Errorf("%s: error %v; of the text: %v, want %v", source, err, !want, want)
+		}
+	}
+}
+
 // TestColon: a folder whose name has a colon is taken whole.
 func TestColon(t *testing.T) {
 	dir := pairs(t, "a", "b").in(t, filepath.Join(t.TempDir(), "set:day"))

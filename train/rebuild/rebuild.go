@@ -173,13 +173,3 @@ func pixels(s *torch.Scope, x *torch.Tensor) []uint8 {
 	}
 	return rgb
 }
-
-// Spread returns n of the numbers 0 to total-1, evenly spread, or all if there are fewer.
-func Spread(n, total int) []int {
-	n = min(n, total)
-	all := make([]int, n)
-	for i := range all {
-		all[i] = (2*i + 1) * total / (2 * n)
-	}
-	return all
-}

@@ -219,19 +219,6 @@ func TestPixels(t *testing.T) {
 	})
 }
 
-func TestSpread(t *testing.T) {
-	for _, c := range []struct {
-		n, total int
-		want     []int
-	}{
-		{4, 8, []int{1, 3, 5, 7}}, {3, 3, []int{0, 1, 2}}, {5, 2, []int{0, 1}}, {1, 100, []int{50}}, {0, 5, nil}, {2, 0, nil}, {4, 5, []int{0, 1, 3, 4}},
-	} {
-		if got := Spread(c.n, c.total); !slices.Equal(got, c.want) {
-			t.Errorf("Spread(%d, %d) = %v, want %v", c.n, c.total, got, c.want)
-		}
-	}
-}
-
 func TestFigures(t *testing.T) {
 	plain := func(r, g, b uint8) *data.Picture {
 		return &data.Picture{Width: 2, Height: 1, RGB: []uint8{r, g, b, r, g, b}}

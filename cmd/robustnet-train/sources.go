@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+// openSource opens a data set.
+func openSource(source string) (*data.Set, error) {
+	set, err := data.Open(source)
+	return set, sourceFault(err)
+}
+
+// sourceFault declares the text of a source that cannot be understood to be a mistake on the
+// command line. Files that are missing or damaged are none.
+func sourceFault(err error) error {
+	if text := (data.SourceError{}); errors.As(err, &text) {
+		return cli.AsUsage(err)
+	}
+	return err
+}
+
+// openDomains opens labelled data sets, which must have different names.
+func openDomains(flag string, sources []string) ([]*data.Set, error) {
+	var domains []*data.Set
+	for _, source := range sources {
+		set, err := openSource(source)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		if !set.Labelled() {
+			return nil, fmt.Errorf("%s %s: there are no labels to compare with", flag, source)
+		}
+		if slices.ContainsFunc(domains, func(d *data.Set) bool { return d.Name == set.Name }) {
+			return nil, cli.Usagef("%s %s: another domain is named %s; name one yourself, as in %s night=%s", flag, source, set.Name, flag, source)
+		}
+		domains = append(domains, set)
+	}
+	return domains, nil
+}
+
+// openPictures opens pictures whose labels, if there are any, are not read: those of a folder
+// or of a source. It also returns a text that names them from every folder.
+func openPictures(text string) (set *data.Set, absolute string, err error) {
+	if _, err := os.Stat(text); err == nil || !strings.Contains(text, "=") {
+		if set, err = data.OpenPictures(text); err != nil {
+			return nil, "", err
+		}
+		absolute, err = filepath.Abs(text)
+		return set, absolute, err
+	}
+	if set, err = openSource(text); err != nil {
+		return nil, "", err
+	}
+	absolute, err = data.Absolute(text)
+	return set.Unlabelled(), absolute, err
+}
