@@ -117,12 +117,14 @@ func streets(t *testing.T, n int) string {
 	for i := range n {
 		rng := rand.New(rand.NewPCG(uint64(i), 1))
 		picture, ids := image.NewNRGBA(image.Rect(0, 0, 96, 72)), image.NewGray(image.Rect(0, 0, 96, 72))
+		// Pictures must not be alike as a whole: norms over a batch would divide by nothing.
+		light, width := 30+25*i, 8+5*i
 		for y := range 72 {
 			for x := range 96 {
-				class := (x/24 + y/24 + i) % 4
+				class := (x/width + y/24) % 4
 				ids.SetGray(x, y, color.Gray{uint8(class)})
-				noise := uint8(rng.IntN(60))
-				picture.SetNRGBA(x, y, color.NRGBA{uint8(class*60) + noise/2, 200 - uint8(class*50) + noise/3, 90 + noise, 255})
+				shade := func(v int) uint8 { return uint8(min(255, v*light/200+rng.IntN(80))) }
+				picture.SetNRGBA(x, y, color.NRGBA{shade(class * 60), shade(200 - class*50), shade(90 + 40*(class%2)), 255})
 			}
 		}
 		writePNG(t, filepath.Join(dir, "images", fmt.Sprintf("%02d.png", i)), picture)
@@ -412,7 +414,7 @@ func TestLearns(t *testing.T) {
 		c.Training.Masks.After = 0
 		return straight(t, lib, c)
 	}
-	r := trained(10)
+	r := trained(100)
 	whitened, plain := metrics(t, r.Dir), metrics(t, trained(1e-9).Dir)
 	late := func(all []run.Metric, of func(run.Metric) float64) (mean float64) {
 		for _, m := range all[30:] {
@@ -453,7 +455,10 @@ func TestLearns(t *testing.T) {
 func TestRanks(t *testing.T) {
 	lib := library(t)
 	c := config(t, streets(t, 8))
-	c.Training.Batch = 4
+	// Fresh weights and small crops magnify rounding from step to step, up to a percent of the
+	// loss by the second one at common rates, and more clusters have closer calls. Package
+	// model compares the steps themselves.
+	c.Training.Batch, c.Training.LearningRate, c.Whitening.Clusters = 4, 3e-7, 3
 	want := straight(t, lib, c)
 	r := create(t, c)
 	port := freePort(t)
