@@ -9,6 +9,7 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <dlfcn.h>
 #include <utility>
 
 using at::Tensor;
@@ -209,6 +210,14 @@ int64_t rt_live(void) { return live_handles; }
 int64_t rt_set_threads(int64_t threads, char* error, int64_t error_size) {
   return guarded(error, error_size, [&] {
     at::set_num_threads(static_cast<int>(threads));
+    // OpenBLAS has a pool of its own, of which at::set_num_threads does not know.
+    if (void* blas = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD)) {
+      using SetThreads = void (*)(int);
+      if (auto set = reinterpret_cast<SetThreads>(dlsym(blas, "openblas_set_num_threads"))) {
+        set(static_cast<int>(threads));
+      }
+      dlclose(blas);
+    }
     return 0;
   });
 }
