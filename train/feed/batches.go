@@ -96,6 +96,23 @@ func (f *Feed) make(t task) error {
 	return nil
 }
 
+// Ready waits until [Feed.Run] has searched the pictures for classes, or has failed.
+func (f *Feed) Ready(ctx context.Context) error {
+	select {
+	case <-f.searched:
+		return nil
+	case <-f.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-f.searched:
+		return nil
+	default:
+		return f.err
+	}
+}
+
 // Next returns the next batch, in order: for each iteration, for each domain, the batches of
 // a step. It waits for [Feed.Run] to make it, and returns Run's error after the last batch
 // that could be made. One goroutine at a time may call it.

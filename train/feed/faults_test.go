@@ -65,6 +65,9 @@ func TestUnreadablePictureEndsTheSearch(t *testing.T) {
 	if err := f.Run(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "street/1.png") {
 		t.Fatalf("Run returns %v", err)
 	}
+	if err := f.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "street/1.png") {
+		t.Fatalf("Ready returns %v", err)
+	}
 	if _, err := f.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "street/1.png") {
 		t.Fatalf("Next returns %v", err)
 	}
@@ -107,6 +110,9 @@ func TestCancellation(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("Next returns %v", err)
 	}
+	if err := f.Ready(t.Context()); err != nil {
+		t.Errorf("the search is over, and Ready returns %v", err)
+	}
 	if err := f.Run(t.Context(), 0); err == nil {
 		t.Error("Run can be called twice")
 	}
@@ -146,13 +152,16 @@ func TestUnfinishedBatchesAreWithheld(t *testing.T) {
 	})
 }
 
-func TestNextCanBeCancelled(t *testing.T) {
+func TestWaitingCanBeCancelled(t *testing.T) {
 	f, err := New(options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
+	if err := f.Ready(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Ready returns %v", err)
+	}
 	if _, err := f.Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Next returns %v", err)
 	}

@@ -78,6 +78,8 @@ type Feed struct {
 	// after err was set.
 	ready chan *pending
 	ended chan struct{}
+	// searched is closed when classes have been searched for.
+	searched chan struct{}
 	err   error
 	// next is the batch that Next waited for in vain.
 	next *pending
@@ -108,7 +110,7 @@ func New(o Options) (*Feed, error) {
 	if o.Workers == 0 {
 		o.Workers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	f := &Feed{options: o, cache: cache{free: o.CacheBytes}, ended: make(chan struct{})}
+	f := &Feed{options: o, cache: cache{free: o.CacheBytes}, ended: make(chan struct{}), searched: make(chan struct{})}
 	f.ready = make(chan *pending, max(2, (o.Workers+o.Batch-1)/o.Batch))
 	groups := [][]*data.Set{o.Sets}
 	if !o.Concat {
@@ -182,6 +184,7 @@ func (f *Feed) run(ctx context.Context, firstIteration int) error {
 	if err := f.search(ctx); err != nil {
 		return err
 	}
+	close(f.searched)
 	group, ctx := errgroup.WithContext(ctx)
 	tasks := make(chan task)
 	group.Go(func() error {

@@ -49,6 +49,34 @@ type Progress struct {
 	Unimproved    int
 }
 
+// Judge counts a validation of the weights as they are, by its mean mIoU in points, and says
+// whether it is the best so far.
+func (p *Progress) Judge(miou float64) (best bool) {
+	if miou <= p.BestMIoU && p.BestIteration > 0 {
+		p.Unimproved++
+		return false
+	}
+	p.BestMIoU, p.BestIteration, p.Unimproved = miou, p.Iterations, 0
+	return true
+}
+
+// Recount judges all validations of a training, in their order, anew. A checkpoint may be older
+// than the validation of its weights.
+func (p *Progress) Recount(all []Evaluation) {
+	counted := Progress{}
+	for len(all) > 0 {
+		counted.Iterations = all[0].Iteration
+		sum, n := 0.0, 0
+		for n < len(all) && all[n].Iteration == counted.Iterations {
+			sum += all[n].MIoU
+			n++
+		}
+		counted.Judge(sum / float64(n))
+		all = all[n:]
+	}
+	p.BestMIoU, p.BestIteration, p.Unimproved = counted.BestMIoU, counted.BestIteration, counted.Unimproved
+}
+
 // numbers returns the progress as it is saved.
 func (p Progress) numbers() []float64 {
 	return []float64{float64(p.Iterations), p.Seconds, p.BestMIoU, float64(p.BestIteration), float64(p.Unimproved)}

@@ -40,7 +40,7 @@ func (c Config) Validate() error {
 	if t := c.Training; t != nil {
 		errs = append(errs, t.Validate())
 		if c.Method == nn.ISW {
-			errs = append(errs, t.Masks.validate())
+			errs = append(errs, t.Masks.validate(t.Iterations))
 		}
 	}
 	return errors.Join(errs...)

@@ -103,13 +103,19 @@ func (t Training) Validate() error {
 	check(t.LogEvery >= 1, "log_every is %d; take 1 or more", t.LogEvery)
 	check(t.ValidateEvery >= 0, "validate_every is %d; take 0 or more", t.ValidateEvery)
 	check(t.Patience >= 0, "patience is %d; take 0 or more", t.Patience)
+	check(t.Patience <= 0 || t.ValidateEvery > 0 && len(t.Validation) > 0,
+		"patience is %d, but there are no validations to count; name a set to validate on and how often", t.Patience)
 	return errors.Join(append(errs, t.Augmentation.Validate(), t.Extras.Validate())...)
 }
 
-// validate reports what is wrong with the selection of masks.
-func (m MaskSelection) validate() error {
+// validate reports what is wrong with the selection of masks in a training of so many
+// iterations.
+func (m MaskSelection) validate(iterations int) error {
 	if m.After < 0 || m.Trials < 1 || m.Pictures < 1 {
 		return fmt.Errorf("masks after %d iterations in %d trials of %d pictures; take 0 or more, and 1 or more", m.After, m.Trials, m.Pictures)
+	}
+	if m.After >= iterations {
+		return fmt.Errorf("masks after %d iterations, but the training has %d, so nothing would be whitened; select them earlier", m.After, iterations)
 	}
 	return nil
 }

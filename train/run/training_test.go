@@ -86,6 +86,8 @@ func TestRefusedTrainings(t *testing.T) {
 		"no crop":           {func(c *Config, _ *Checkpoint) { c.Training.Augmentation.CropSide = 0 }, "crop"},
 		"negative extras":   {func(c *Config, _ *Checkpoint) { c.Training.Extras.MixStyle = -1 }, "mixstyle"},
 		"no trials":         {func(c *Config, _ *Checkpoint) { c.Training.Masks.Trials = 0 }, "in 0 trials"},
+		"masks at the end":  {func(c *Config, _ *Checkpoint) { c.Training.Masks.After = 40_000 }, "nothing would be whitened"},
+		"vain patience":     {func(c *Config, _ *Checkpoint) { c.Training.Patience = 3 }, "there are no validations to count"},
 		"foreign velocity":  {func(_ *Config, ck *Checkpoint) { ck.Velocity["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "a velocity of x"},
 		"misshapen velocity": {func(_ *Config, ck *Checkpoint) {
 			ck.Velocity["final2.0.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
@@ -131,5 +133,19 @@ func TestReadTraining(t *testing.T) {
 	write("bach: 8\n")
 	if err := ReadTraining(path, &got); err == nil || !strings.Contains(err.Error(), "1:1") {
 		t.Errorf("error %v, want one at 1:1", err)
+	}
+}
+
+// TestRecount judges validations of two domains, some of which an older checkpoint has counted.
+func TestRecount(t *testing.T) {
+	at := func(iteration int, miou float64) Evaluation { return Evaluation{Iteration: iteration, MIoU: miou} }
+	p := Progress{Iterations: 50, Seconds: 7, BestMIoU: 99, BestIteration: 1, Unimproved: 9}
+	p.Recount([]Evaluation{at(10, 30), at(10, 50), at(20, 60), at(20, 40), at(30, 70), at(30, 10), at(40, 50), at(40, 29)})
+	if want := (Progress{Iterations: 50, Seconds: 7, BestMIoU: 50, BestIteration: 20, Unimproved: 2}); p != want {
+		t.Errorf("progress %+v, want %+v", p, want)
+	}
+	p.Recount(nil)
+	if want := (Progress{Iterations: 50, Seconds: 7}); p != want {
+		t.Errorf("without validations %+v, want %+v", p, want)
 	}
 }
