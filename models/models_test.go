@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"math"
-	"os"
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/models"
@@ -10,6 +9,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/evaluate"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/ort"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // TestAccuracyIsWhatTheCardSays measures the default model on the streets that were kept
@@ -18,14 +18,7 @@ func TestAccuracyIsWhatTheCardSays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measuring the default model takes 20 s")
 	}
-	library := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if library == "" {
-		library = "../build/lib/libonnxruntime.so.1"
-	}
-	if _, err := os.Stat(library); err != nil {
-		t.Skipf("ONNX Runtime is not there (%v); run make setup", err)
-	}
-	engine, err := ort.Load(models.DefaultName, models.Default, ort.Options{Library: library})
+	engine, err := ort.Load(models.DefaultName, models.Default, ort.Options{Library: trttest.Library(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

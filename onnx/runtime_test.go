@@ -9,18 +9,12 @@ import (
 	"github.com/yalue/onnxruntime_go"
 
 	"github.com/robustnet-edge/robustnet/onnx"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // infer runs a model with one input in ONNX Runtime, or skips, and returns its outputs.
 func infer[T onnxruntime_go.TensorData](t *testing.T, file []byte, input []T) []any {
 	t.Helper()
-	library := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if library == "" {
-		library = "../build/lib/libonnxruntime.so.1"
-	}
-	if _, err := os.Stat(library); err != nil {
-		t.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -29,7 +23,7 @@ func infer[T onnxruntime_go.TensorData](t *testing.T, file []byte, input []T) []
 	}
 	header, err := onnx.ReadHeader(file)
 	must(err)
-	onnxruntime_go.SetSharedLibraryPath(library)
+	onnxruntime_go.SetSharedLibraryPath(trttest.Library(t))
 	must(onnxruntime_go.InitializeEnvironment())
 	defer onnxruntime_go.DestroyEnvironment()
 	var names []string

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // transcript is what a daemon writes to stderr: lines of JSON and, when it fails, one that
@@ -106,7 +107,7 @@ func (l *transcript) addresses(t *testing.T, ended <-chan struct{}) addresses {
 func freePorts(t *testing.T, args []string) []string {
 	t.Helper()
 	return append([]string{"--rtsp", "127.0.0.1:0", "--rtp-port", "0", "--http", "127.0.0.1:0",
-		"--log-format", "json", "--onnxruntime", library(t)}, args...)
+		"--log-format", "json", "--onnxruntime", trttest.Library(t)}, args...)
 }
 
 // daemon is the program in a goroutine of the test.

@@ -50,19 +50,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// library returns the file of ONNX Runtime, or skips.
-func library(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs(cmp.Or(os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "../../build/lib/libonnxruntime.so.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
-	return path
-}
-
 // shared returns the path of test data beside the checkout, and whether it is there.
 func shared(name string) (string, error) {
 	path := filepath.Join(cmp.Or(os.Getenv("ROBUSTNET_SHARED"), "../../../shared"), name)

@@ -14,20 +14,15 @@ import (
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // onModel calls f with a small network on libtorch, or skips the test where that is missing.
 func onModel(t *testing.T, method nn.Method, f func(s *torch.Scope, m *model.Model)) {
 	t.Helper()
-	lib, err := torch.Load("")
-	if errors.Is(err, torch.ErrLibrary) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	spec := nn.DefaultSpec()
 	spec.Width, spec.Head, spec.Classes = 0.5, nn.LiteHead, 5
+	var err error
 	if spec.Placement, err = method.Placement(); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +30,7 @@ func onModel(t *testing.T, method nn.Method, f func(s *torch.Scope, m *model.Mod
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = lib.Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
+	err = torchtest.Library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
 		m, err := model.New(s, net, net.Init(3))
 		if err == nil {
 			f(s, m)

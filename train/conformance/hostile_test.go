@@ -13,6 +13,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // folder is a manifest and tensors that tests edit; both are read back from disk.
@@ -149,26 +150,9 @@ func TestOpenRefusesFiles(t *testing.T) {
 	}
 }
 
-// library loads the libtorch under test.
-func library(t *testing.T) *torch.Library {
-	t.Helper()
-	path := os.Getenv("ROBUSTNET_TORCH_LIBRARY")
-	if path == "" {
-		path = filepath.Join("..", "..", "build", "lib", "librobustnet-torch.so")
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	lib, err := torch.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lib
-}
-
 // TestCheckRefuses has folders that can be read and not be computed.
 func TestCheckRefuses(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	for name, c := range map[string]struct {
 		edit func(*folder)
 		want string
@@ -200,7 +184,7 @@ func TestCheckRefuses(t *testing.T) {
 
 // TestCheckFails has a folder in which every quantity is wrong in its own way.
 func TestCheckFails(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	f := newFolder()
 	f.tensor("eval_logits_image0", 1, 3, 32, 31)
 	f.tensor("mask_after_trial0_layer0", 1, 4)
@@ -251,7 +235,7 @@ func TestCheckSmallest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(library(t), r, torch.Device{}); err == nil || !strings.Contains(err.Error(), "sees one value of each channel") {
+	if _, err := Check(torchtest.Library(t), r, torch.Device{}); err == nil || !strings.Contains(err.Error(), "sees one value of each channel") {
 		t.Errorf("error %v, want one about batch norms of a single value", err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,22 +15,13 @@ import (
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // withNetwork calls f with a small network of random weights.
 func withNetwork(t *testing.T, f func(l *torch.Library, s *torch.Scope, m *model.Model)) {
 	t.Helper()
-	path := os.Getenv("ROBUSTNET_TORCH_LIBRARY")
-	if path == "" {
-		path = filepath.Join("..", "..", "build", "lib", "librobustnet-torch.so")
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	l, err := torch.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := torchtest.Library(t)
 	spec := nn.DefaultSpec()
 	spec.Width, spec.Head, spec.Classes = 0.5, nn.LiteHead, 11
 	net, err := nn.New(spec)

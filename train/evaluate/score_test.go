@@ -20,6 +20,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/evaluate"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/trt/ort"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 const width, height = 16, 9
@@ -314,14 +315,7 @@ func TestReferenceModel(t *testing.T) {
 	if _, err := os.Stat(model); err != nil {
 		t.Skipf("skipped: the reference model is not here: %v", err)
 	}
-	library := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if library == "" {
-		library = filepath.Join("..", "..", "build", "lib", "libonnxruntime.so.1")
-	}
-	engine, err := ort.Open(model, ort.Options{Library: library, Threads: 1})
-	if errors.Is(err, ort.ErrLibrary) {
-		t.Skipf("skipped: %v", err)
-	}
+	engine, err := ort.Open(model, ort.Options{Library: trttest.Library(t), Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,5 +327,10 @@ func TestReferenceModel(t *testing.T) {
 	}
 	if math.Abs(result.MIoU-54.07) > 0.005 || result.Pictures != 101 {
 		t.Errorf("mIoU %.3f on %d pictures, want 54.07 on 101", result.MIoU, result.Pictures)
+	}
+	for class, want := range []float64{92.4, 80.8, 1.0, 95.4, 80.4, 86.2, 5.1, 35.8, 49.8, 35.7, 32.1} {
+		if math.Abs(result.IoU[class]-want) > 0.06 {
+			t.Errorf("class %s: IoU %.2f, want %v", result.Classes[class], result.IoU[class], want)
+		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -280,17 +279,4 @@ func TestParseOutputs(t *testing.T) {
 			t.Errorf("%q gives %q, want an error", text, got)
 		}
 	}
-}
-
-// library returns the path of ONNX Runtime, or skips.
-func library(tb testing.TB) string {
-	tb.Helper()
-	path := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if path == "" {
-		path = "../../build/lib/libonnxruntime.so.1"
-	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
-	return path
 }

@@ -1,7 +1,6 @@
 package export_test
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -12,6 +11,8 @@ import (
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // answer is what a model says about a picture.
@@ -29,7 +30,7 @@ func infer(tb testing.TB, file, picture []byte, size nn.Size) answer {
 			tb.Fatal(err)
 		}
 	}
-	onnxruntime_go.SetSharedLibraryPath(library(tb))
+	onnxruntime_go.SetSharedLibraryPath(trttest.Library(tb))
 	must(onnxruntime_go.InitializeEnvironment())
 	defer onnxruntime_go.DestroyEnvironment()
 	session, err := onnxruntime_go.NewDynamicAdvancedSessionWithONNXData(file, []string{"image"}, []string{"mask", "style", "logits"}, nil)
@@ -54,31 +55,25 @@ func infer(tb testing.TB, file, picture []byte, size nn.Size) answer {
 func truth(tb testing.TB, net *nn.Network, state nn.State, picture []byte, size nn.Size) answer {
 	tb.Helper()
 	var a answer
-	lib, err := torch.Load("")
-	if errors.Is(err, torch.ErrLibrary) {
-		tb.Skip(err)
-	}
-	if err == nil {
-		err = lib.Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
-			m, err := model.New(s, net, state)
-			if err != nil {
-				return err
+	err := torchtest.Library(tb).Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
+		m, err := model.New(s, net, state)
+		if err != nil {
+			return err
+		}
+		nodes := []int{net.Scores}
+		for _, t := range net.Taps {
+			nodes = append(nodes, t.Before)
+		}
+		s.NoGrad(func(s *torch.Scope) {
+			x := s.FromFloat32(normalised(picture, size), 1, 3, size.Height, size.Width)
+			features := m.Forward(s, x, model.Inference, nodes...)
+			a.logits = s.Float32s(s.ResizeBilinear(features[0], size.Height/2, size.Width/2))
+			for i, t := range net.Taps {
+				a.style = append(a.style, statistics(s.Float32s(features[1+i]), t.Channels)...)
 			}
-			nodes := []int{net.Scores}
-			for _, t := range net.Taps {
-				nodes = append(nodes, t.Before)
-			}
-			s.NoGrad(func(s *torch.Scope) {
-				x := s.FromFloat32(normalised(picture, size), 1, 3, size.Height, size.Width)
-				features := m.Forward(s, x, model.Inference, nodes...)
-				a.logits = s.Float32s(s.ResizeBilinear(features[0], size.Height/2, size.Width/2))
-				for i, t := range net.Taps {
-					a.style = append(a.style, statistics(s.Float32s(features[1+i]), t.Channels)...)
-				}
-			})
-			return s.Err()
 		})
-	}
+		return s.Err()
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -163,7 +158,7 @@ func TestModelEqualsTorch(t *testing.T) {
 
 func compare(t *testing.T, net *nn.Network, state nn.State, size nn.Size) {
 	t.Helper()
-	library(t)
+	trttest.Library(t)
 	picture := make([]byte, size.Height*size.Width*3)
 	rng := rand.New(rand.NewPCG(4, 5))
 	for i := range picture {

@@ -1,7 +1,6 @@
 package extra
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 func TestParse(t *testing.T) {
@@ -59,21 +59,7 @@ func TestSettings(t *testing.T) {
 // onTorch runs f on libtorch and returns its failure, or skips the test where it is missing.
 func onTorch(t *testing.T, f func(s *torch.Scope)) error {
 	t.Helper()
-	lib, err := torch.Load("")
-	if errors.Is(err, torch.ErrLibrary) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lib.Run(torch.Options{Threads: 1}, func(s *torch.Scope) error { f(s); return nil })
-}
-
-func succeed(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	if err := onTorch(t, f); err != nil {
-		t.Fatal(err)
-	}
+	return torchtest.Library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error { f(s); return nil })
 }
 
 // formula returns n values f(0), f(1), …
@@ -96,7 +82,7 @@ func cosines(n int) []float64 {
 // (p·log(p/m) + q·log(q/m))/2, in float64.
 func TestConsistency(t *testing.T) {
 	shape := []int{2, 3, 2, 2}
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		a, b := s.FromFloat64(sines(24), shape...), s.FromFloat64(cosines(24), shape...)
 		const want = 0.320087365166383
 		for name, got := range map[string]*torch.Tensor{
@@ -115,7 +101,7 @@ func TestConsistency(t *testing.T) {
 
 // TestConsistencyIsBounded has probabilities that are 0 in float32.
 func TestConsistencyIsBounded(t *testing.T) {
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		a := s.RequireGrad(s.FromFloat32([]float32{1e4, -1e4, 0, 0}, 1, 4, 1, 1))
 		b := s.RequireGrad(s.FromFloat32([]float32{-1e4, 1e4, 0, 0}, 1, 4, 1, 1))
 		loss := Consistency(s, a, b)
@@ -132,7 +118,7 @@ func TestConsistencyIsBounded(t *testing.T) {
 }
 
 func TestConsistencyGradient(t *testing.T) {
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		shape, values, other := []int{2, 3, 2, 2}, sines(24), cosines(24)
 		for name, f := range map[string]func(s *torch.Scope, x *torch.Tensor) *torch.Tensor{
 			"of the first": func(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
@@ -205,7 +191,7 @@ func TestMixStyle(t *testing.T) {
 		1.34274283, -1.56448968, -3.3543239, -2.56419145, 0.33452574, 3.19743878,
 		3.79474817, 1.52093582, -2.00433585, -4.10314154, -3.07683782, 0.424957676,
 	}
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		x := s.FromFloat64(sampleFeatures(), 3, 2, 2, 3)
 		for i, got := range s.Float64s(MixStyle(s, x, sampleMix)) {
 			if math.Abs(got-want[i]) > 1e-8 {
@@ -224,7 +210,7 @@ func TestMixStyle(t *testing.T) {
 // TestMixStyleGradient takes the statistics at the original features, for they count as
 // constants.
 func TestMixStyleGradient(t *testing.T) {
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		shape, values := []int{3, 2, 2, 3}, sampleFeatures()
 		weights := s.FromFloat64(cosines(36), shape...)
 		weigh := func(s *torch.Scope, y *torch.Tensor) *torch.Tensor { return s.Sum(s.Mul(y, s.Mul(y, weights))) }
@@ -237,7 +223,7 @@ func TestMixStyleGradient(t *testing.T) {
 
 // TestMixStyleOfFlatPictures has channels without variance, as behind a ReLU.
 func TestMixStyleOfFlatPictures(t *testing.T) {
-	succeed(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		x := s.FromFloat32([]float32{0, 0, 0, 0, 5, 5, 5, 5}, 2, 1, 2, 2)
 		got := s.Float32s(MixStyle(s, x, &Mix{Partner: []int{1, 0}, Keep: []float32{0.5, 0}}))
 		if want := []float32{2.5, 2.5, 2.5, 2.5, 0, 0, 0, 0}; !slices.Equal(got, want) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // TestTwoViews gives two views that are alike: batch norms see the same statistics, so that
@@ -68,7 +69,7 @@ func TestConsistencyTerm(t *testing.T) {
 }
 
 func TestConsistencyNeedsASecondView(t *testing.T) {
-	err := library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
+	err := torchtest.Library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
 		m := load(t, s, small(func(*nn.Spec) {}))
 		x, labels := batch(s, 5, 2, 32, 32)
 		m.Losses(s, x, nil, labels, Objective{Consistency: 1})

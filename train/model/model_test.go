@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,30 +11,14 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
-
-// library loads the libtorch under test.
-func library(tb testing.TB) *torch.Library {
-	tb.Helper()
-	path := os.Getenv("ROBUSTNET_TORCH_LIBRARY")
-	if path == "" {
-		path = filepath.Join("..", "..", "build", "lib", "librobustnet-torch.so")
-	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	l, err := torch.Load(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return l
-}
 
 // run calls f, which must leave no failure behind.
 func run(tb testing.TB, f func(s *torch.Scope)) {
 	tb.Helper()
-	err := library(tb).Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
+	err := torchtest.Library(tb).Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
 		f(s)
 		return nil
 	})
@@ -129,7 +111,7 @@ func various() map[string]nn.Spec {
 }
 
 func TestForwardLeavesOnlyOutputs(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	for name, spec := range various() {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(s *torch.Scope) {
@@ -375,7 +357,7 @@ func trainOneStep(t *testing.T, spec nn.Spec, method nn.Method) {
 }
 
 func TestStepsLeaveNothingBehind(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	run(t, func(s *torch.Scope) {
 		m := load(t, s, small(func(*nn.Spec) {}))
 		x, labels := batch(s, 5, 2, 32, 32)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
@@ -192,7 +193,7 @@ func TestAllIgnored(t *testing.T) {
 }
 
 func TestLossesRefuse(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	for name, c := range map[string]struct {
 		pictures int
 		edit     func(*Objective)

@@ -12,6 +12,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 // alone is run with one thread, which does not spin while the ranks have the cores.
 func alone(t *testing.T, f func(s *torch.Scope)) {
 	t.Helper()
-	err := library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
+	err := torchtest.Library(t).Run(torch.Options{Threads: 1}, func(s *torch.Scope) error {
 		f(s)
 		return nil
 	})

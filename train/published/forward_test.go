@@ -16,6 +16,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/pth"
 	"github.com/robustnet-edge/robustnet/train/published"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // TestBackboneForward compares features of real ImageNet weights with those that PyTorch
@@ -27,10 +28,6 @@ func TestBackboneForward(t *testing.T) {
 		t.Skipf("skipped: the ImageNet weights are not here: %v", err)
 	}
 	defer file.Close()
-	library, err := loadTorch(t)
-	if err != nil {
-		t.Skip(err)
-	}
 	spec := nn.DefaultSpec()
 	spec.Placement, spec.OutputStride = nn.Placement{}, 32 // that of torchvision's network
 	net, err := nn.New(spec)
@@ -49,7 +46,7 @@ func TestBackboneForward(t *testing.T) {
 
 	features3 := net.Nodes[slices.IndexFunc(net.Nodes, func(n nn.Node) bool { return n.Key == "layer1.2.conv.0.0" })].In[0]
 	shape, pixels := readNPY(t, filepath.Join(folder, "golden", "input_224.npy"))
-	err = library.Run(torch.Options{}, func(s *torch.Scope) error {
+	err = torchtest.Library(t).Run(torch.Options{}, func(s *torch.Scope) error {
 		m, err := model.New(s, net, state)
 		if err != nil {
 			return err
@@ -75,18 +72,6 @@ func TestBackboneForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func loadTorch(t *testing.T) (*torch.Library, error) {
-	t.Helper()
-	if os.Getenv("ROBUSTNET_TORCH_LIBRARY") != "" {
-		return torch.Load("")
-	}
-	path, err := filepath.Abs(filepath.Join("..", "..", "build", "lib", "librobustnet-torch.so"))
-	if err != nil {
-		return nil, err
-	}
-	return torch.Load(path)
 }
 
 // readNPY reads a little-endian float32 array in numpy's format 1.0.

@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"errors"
 	"image"
 	"image/png"
 	"math"
@@ -18,22 +17,8 @@ import (
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
-
-// onTorch runs f on libtorch, or skips the test where it is missing.
-func onTorch(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	lib, err := torch.Load("")
-	if errors.Is(err, torch.ErrLibrary) {
-		t.Skip(err)
-	}
-	if err == nil {
-		err = lib.Run(torch.Options{Threads: 1}, func(s *torch.Scope) error { f(s); return nil })
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // small is a small network with instance norms.
 func small(t *testing.T, s *torch.Scope) *model.Model {
@@ -70,7 +55,7 @@ func tinted(n, width, height int) []*data.Picture {
 // TestColorsAreGone rebuilds pictures whose only difference is their tint: features before the
 // instance norms know it, those behind do not. The network stays as it is.
 func TestColorsAreGone(t *testing.T) {
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		m := small(t, s)
 		before, err := m.State(s)
 		if err != nil {
@@ -132,7 +117,7 @@ func TestTrainRefusesAndEnds(t *testing.T) {
 		"no time":        {t.Context(), pictures, func(o *Options) { o.MaxTime = 1 }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onTorch(t, func(s *torch.Scope) {
+			torchtest.Run(t, func(s *torch.Scope) {
 				o := fine
 				c.edit(&o)
 				done, err := NewDecoder(s, Behind(small(t, s)), 1).Train(c.ctx, s, c.pictures, o)
@@ -147,7 +132,7 @@ func TestTrainRefusesAndEnds(t *testing.T) {
 // TestAdam compares with algorithm 1 of the paper in NumPy's float64: four steps of rates 0.1,
 // 0.1, 0.05, 0.2 on the loss 0.1·Σp³.
 func TestAdam(t *testing.T) {
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		p, idle := s.RequireGrad(s.FromFloat32([]float32{1, -2, 0.5}, 3)), s.RequireGrad(s.Ones(torch.Float32, 1))
 		a := newAdam(s, []*torch.Tensor{p, idle})
 		for _, rate := range []float64{0.1, 0.1, 0.05, 0.2} {
@@ -203,7 +188,7 @@ func TestCrops(t *testing.T) {
 
 // TestPixels has every value of each colour.
 func TestPixels(t *testing.T) {
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		rgb := make([]uint8, 3*256)
 		for i := range rgb {
 			rgb[i] = uint8(i / 3 * (i%3*2 + 1))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 func TestGroup(t *testing.T) {
@@ -159,7 +160,7 @@ func aborted(lib *torch.Library, g *torch.Group) error {
 // alone makes a group of one, and a store.
 func alone(t *testing.T) (*torch.Library, *torch.Store, *torch.Group) {
 	t.Helper()
-	l := library(t)
+	l := torchtest.Library(t)
 	store, err := l.OpenStore(rankstest.FreeAddress(t), true, "alone", time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +176,7 @@ func alone(t *testing.T) (*torch.Library, *torch.Store, *torch.Group) {
 
 func TestGroupFaults(t *testing.T) {
 	_, _, g := alone(t)
-	before := library(t).Live()
+	before := torchtest.Library(t).Live()
 	for name, c := range map[string]struct {
 		f    func(s *torch.Scope)
 		want string
@@ -204,7 +205,7 @@ func TestGroupFaults(t *testing.T) {
 	if err == nil || err.Error() != "Barrier([]): the group is closed" {
 		t.Error(err)
 	}
-	if n := library(t).Live(); n != before {
+	if n := torchtest.Library(t).Live(); n != before {
 		t.Errorf("%d tensors more than before", n-before)
 	}
 }
@@ -225,7 +226,7 @@ func TestJoinFaults(t *testing.T) {
 }
 
 func TestStore(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	address := rankstest.FreeAddress(t)
 	server, err := l.OpenStore(address, true, "a", time.Minute)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // Each function fails; the text has to begin as given. Behind that is libtorch's own
@@ -139,7 +140,7 @@ func TestScopeAfterItsEnd(t *testing.T) {
 }
 
 func TestTensorOfAnotherRun(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	run(t, func(outer *torch.Scope) {
 		x := ramp(outer, 2)
 		err := l.Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {

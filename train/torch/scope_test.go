@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // live checks the number of tensors alive since the test began.
 func live(t *testing.T) func(what string, want int) {
 	t.Helper()
-	l := library(t)
+	l := torchtest.Library(t)
 	before := l.Live()
 	return func(what string, want int) {
 		t.Helper()
@@ -72,7 +73,7 @@ func TestScopesFreeAfterPanic(t *testing.T) {
 
 // Tensors that nobody can reach are freed while their scope goes on.
 func TestLostTensorsAreFreed(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	before := l.Live()
 	run(t, func(s *torch.Scope) {
 		kept := ramp(s, 2)
@@ -126,7 +127,7 @@ func TestRunsAtATime(t *testing.T) {
 }
 
 func TestRunErrors(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	own := errors.New("own")
 	if err := l.Run(torch.Options{}, func(*torch.Scope) error { return own }); err != own {
 		t.Errorf("f's error: %v", err)

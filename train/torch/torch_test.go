@@ -13,6 +13,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // loadVariable makes the test program load the library that it names, and print the error:
@@ -28,27 +29,6 @@ func TestMain(m *testing.M) {
 	rankstest.Main(m, rankstest.Roles{"collectives": collectives})
 }
 
-// library loads the libtorch under test.
-func library(tb testing.TB) *torch.Library {
-	tb.Helper()
-	path := os.Getenv("ROBUSTNET_TORCH_LIBRARY")
-	if path == "" {
-		path = "../../build/lib/librobustnet-torch.so"
-	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	l, err := torch.Load(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return l
-}
-
 // run is Library.Run with two threads, for an f that must not fail.
 func run(tb testing.TB, f func(s *torch.Scope)) {
 	tb.Helper()
@@ -59,7 +39,7 @@ func run(tb testing.TB, f func(s *torch.Scope)) {
 
 func runErr(tb testing.TB, f func(s *torch.Scope)) error {
 	tb.Helper()
-	return library(tb).Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
+	return torchtest.Library(tb).Run(torch.Options{Threads: 2}, func(s *torch.Scope) error {
 		f(s)
 		return nil
 	})
@@ -127,7 +107,7 @@ func TestLoadErrors(t *testing.T) {
 }
 
 func TestLoadIsIdempotent(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	again, err := torch.Load("")
 	if err != nil || again != l {
 		t.Errorf("Load(\"\") = %p, %v; want %p", again, err, l)
@@ -154,7 +134,7 @@ func TestParseDevice(t *testing.T) {
 }
 
 func TestOptionsErrors(t *testing.T) {
-	l := library(t)
+	l := torchtest.Library(t)
 	none := func(*torch.Scope) error { t.Error("f was called"); return nil }
 	if err := l.Run(torch.Options{Threads: -1}, none); err == nil {
 		t.Error("-1 threads: no error")

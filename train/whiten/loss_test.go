@@ -1,28 +1,13 @@
 package whiten
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
-
-// onTorch runs f on libtorch, or skips the test where it is missing.
-func onTorch(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	lib, err := torch.Load("")
-	if errors.Is(err, torch.ErrLibrary) {
-		t.Skip(err)
-	}
-	if err == nil {
-		err = lib.Run(torch.Options{Threads: 1}, func(s *torch.Scope) error { f(s); return nil })
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func normal(seed uint64, n int) []float64 {
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -74,7 +59,7 @@ func checkGradient(t *testing.T, s *torch.Scope, values []float64, shape []int, 
 // TestPenaltyGradients goes through the instance norm, as training does.
 func TestPenaltyGradients(t *testing.T) {
 	const b, c, h, w = 2, 6, 3, 4
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		ones := func(c int) *torch.Tensor { return s.Call("triu", s.Ones(torch.Float64, c, c), 1) }
 		selected := s.FromFloat64([]float64{
 			0, 1, 0, 0, 1, 0,
@@ -101,7 +86,7 @@ func TestPenaltyGradients(t *testing.T) {
 func TestLayerGradients(t *testing.T) {
 	const b, g, c, h, w = 2, 2, 3, 3, 4
 	shape := []int{b, g * c, h, w}
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		target := s.FromFloat64(normal(2, b*g*c*h*w), shape...)
 		distance := func(s *torch.Scope, y *torch.Tensor) *torch.Tensor { return s.Sum(s.Mul(y, target)) }
 		zeros, eyes := s.Zeros(torch.Float64, g, c, 1), s.Expand(s.Eye(c, torch.Float64), g, c, c)
@@ -127,7 +112,7 @@ func TestPenaltyByHand(t *testing.T) {
 	const b, c, h, w = 2, 4, 5, 3
 	values := normal(3, b*c*h*w)
 	cov := loopCovariance(values, b, c, h*w)
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		x := s.FromFloat64(values, b, c, h, w)
 		for name, test := range map[string]struct {
 			penalty Penalty
@@ -176,7 +161,7 @@ func loopCovariance(values []float64, b, c, n int) [][][]float64 {
 // TestWhitenedCovarianceIsIdentity mixes channels and lets each method take the mixing out.
 func TestWhitenedCovarianceIsIdentity(t *testing.T) {
 	const b, c, h, w = 3, 4, 16, 16
-	onTorch(t, func(s *torch.Scope) {
+	torchtest.Run(t, func(s *torch.Scope) {
 		mixing := s.FromFloat64([]float64{1, .4, 0, .2, .1, 1.2, .3, 0, 0, -.3, .9, .1, .2, 0, .2, 1.1}, c, c)
 		x := s.Reshape(s.MatMul(mixing, s.FromFloat64(normal(4, b*c*h*w), b, c, h*w)), b, c, h, w)
 		statistics := func() (*torch.Tensor, *torch.Tensor) {

@@ -215,7 +215,7 @@ func TestEnginesSideBySide(t *testing.T) {
 }
 
 func TestLibraryFaults(t *testing.T) {
-	real := library(t)
+	real := trttest.Library(t)
 	model := trttest.Model(trttest.Options{})
 	faults := map[string]struct{ library, want string }{
 		"missing": {"/nonexistent/libonnxruntime.so", "ONNX Runtime cannot be loaded: stat /nonexistent/libonnxruntime.so: no such file or directory; name the file of ONNX Runtime 1.24 or newer with --onnxruntime"},
@@ -273,7 +273,7 @@ func TestModelFaults(t *testing.T) {
 			if err := os.WriteFile(path, fault.model, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			e, err := ort.Open(path, ort.Options{Library: library(t)})
+			e, err := ort.Open(path, ort.Options{Library: trttest.Library(t)})
 			if err == nil {
 				e.Close()
 				t.Fatal("it was opened")

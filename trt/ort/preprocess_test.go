@@ -3,7 +3,6 @@ package ort
 import (
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/camera"
@@ -12,14 +11,7 @@ import (
 
 func tinyEngine(tb testing.TB, width, height int) *Engine {
 	tb.Helper()
-	library := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if library == "" {
-		library = "../../build/lib/libonnxruntime.so.1"
-	}
-	if _, err := os.Stat(library); err != nil {
-		tb.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
-	e, err := Load("tiny.onnx", trttest.Model(trttest.Options{InputWidth: width, InputHeight: height}), Options{Library: library})
+	e, err := Load("tiny.onnx", trttest.Model(trttest.Options{InputWidth: width, InputHeight: height}), Options{Library: trttest.Library(tb)})
 	if err != nil {
 		tb.Fatal(err)
 	}

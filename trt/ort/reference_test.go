@@ -20,6 +20,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/confusion"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/ort"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 const (
@@ -247,7 +248,7 @@ func TestReopeningKeepsMemoryFlat(t *testing.T) {
 	const cycles = 10
 	var resident [cycles]int
 	for i := range cycles {
-		e, err := ort.Open(path, ort.Options{Library: library(t), Threads: 1})
+		e, err := ort.Open(path, ort.Options{Library: trttest.Library(t), Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,19 +12,6 @@ import (
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
-// library returns the path of ONNX Runtime, or skips.
-func library(tb testing.TB) string {
-	tb.Helper()
-	path := os.Getenv("ROBUSTNET_MODEL_LIBRARY")
-	if path == "" {
-		path = "../../build/lib/libonnxruntime.so.1"
-	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
-	return path
-}
-
 // shared returns the path of a file beside the checkout, or skips.
 func shared(tb testing.TB, name string) string {
 	tb.Helper()
@@ -43,7 +30,7 @@ func shared(tb testing.TB, name string) string {
 func reference(tb testing.TB, o ort.Options) *ort.Engine {
 	tb.Helper()
 	path := shared(tb, "models/camvid_mobilenetv2_isw_reference.onnx")
-	o.Library = library(tb)
+	o.Library = trttest.Library(tb)
 	e, err := ort.Open(path, o)
 	if err != nil {
 		tb.Fatal(err)
@@ -55,7 +42,7 @@ func reference(tb testing.TB, o ort.Options) *ort.Engine {
 // load opens a model of trttest.
 func load(tb testing.TB, o trttest.Options) *ort.Engine {
 	tb.Helper()
-	e, err := ort.Load("tiny.onnx", trttest.Model(o), ort.Options{Library: library(tb), Threads: 1})
+	e, err := ort.Load("tiny.onnx", trttest.Model(o), ort.Options{Library: trttest.Library(tb), Threads: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -18,7 +18,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +25,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/ranks"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // Silence is after how long without a sign of life the processes count as dead.
@@ -101,7 +101,7 @@ func StartRank(tb testing.TB, role, address string, rank, world int, patience ti
 	}
 	p := &Process{Cmd: exec.Command(os.Args[0]), tb: tb}
 	p.Env = append(os.Environ(), roleVariable+"="+role, "RANKSTEST_PATIENCE="+patience.String(),
-		"ROBUSTNET_TORCH_LIBRARY="+library(tb), "MASTER_ADDR="+host, "MASTER_PORT="+port,
+		"ROBUSTNET_TORCH_LIBRARY="+torchtest.Path(tb), "MASTER_ADDR="+host, "MASTER_PORT="+port,
 		"WORLD_SIZE="+strconv.Itoa(world), "RANK="+strconv.Itoa(rank))
 	p.Stderr = &p.stderr
 	out, err := p.StdoutPipe()
@@ -154,21 +154,4 @@ func FreeAddress(tb testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// library finds the libtorch under test.
-func library(tb testing.TB) string {
-	tb.Helper()
-	path := os.Getenv("ROBUSTNET_TORCH_LIBRARY")
-	if path == "" {
-		path = filepath.Join("..", "..", "build", "lib", "librobustnet-torch.so")
-	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
 }
