@@ -14,15 +14,13 @@ import (
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
-	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // smallRun makes a run of the smallest network, untrained, with the classes of CamVid.
 func smallRun(t *testing.T, method nn.Method) string {
 	t.Helper()
-	if _, err := torch.Load(""); err != nil {
-		t.Skip(err)
-	}
+	torchtest.Library(t)
 	spec := nn.DefaultSpec()
 	spec.Width, spec.Head, spec.Classes = 0.5, nn.LiteHead, 11
 	var err error

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -20,7 +19,8 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
-	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // writeCars writes three pictures in the layout of CamVid: of each, the left quarter is a car,
@@ -43,25 +43,10 @@ func writeCars(t *testing.T, dir string) {
 	}
 }
 
-// needTorch skips where libtorch is absent.
-func needTorch(t *testing.T) {
-	t.Helper()
-	path, err := filepath.Abs(cmp.Or(os.Getenv("ROBUSTNET_TORCH_LIBRARY"), "../../build/lib/librobustnet-torch.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	if _, err := torch.Load(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // onCars is a data set and runs that see nothing but cars, and nothing but road.
 func onCars(t *testing.T) (dir string, args []string) {
 	t.Helper()
-	needTorch(t)
+	torchtest.Library(t)
 	dir = t.TempDir()
 	cars, roads, pictures := filepath.Join(dir, "cars"), filepath.Join(dir, "roads"), filepath.Join(dir, "data")
 	writeRun(t, cars, 8)
@@ -153,13 +138,7 @@ func readPNG(t *testing.T, path string) image.Image {
 
 // TestEvalOneDomain also has a model file.
 func TestEvalOneDomain(t *testing.T) {
-	library, err := filepath.Abs(cmp.Or(os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "../../build/lib/libonnxruntime.so.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(library); err != nil {
-		t.Skipf("ONNX Runtime is not here; run make setup, or set ROBUSTNET_MODEL_LIBRARY: %v", err)
-	}
+	library := trttest.Library(t)
 	dir, args := onCars(t)
 	file := filepath.Join(dir, "cars.onnx")
 	succeed(t, "export", "--run", filepath.Join(dir, "cars"), "--size", "64x96", "--out", file)

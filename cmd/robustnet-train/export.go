@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,24 +18,28 @@ import (
 	"github.com/robustnet-edge/robustnet/train/export"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/trt"
-	"github.com/robustnet-edge/robustnet/trt/ort"
 )
 
 const exportHelp = `Export writes the network of a run as a model file that robustnet-edge runs: ONNX, with the
 picture's normalisation inside and a card that says what the model is.
 
-With --source the model is run over pictures of the domain that it was trained on, and the
-mean and deviation of its style statistics are stored in the card. With --eval its accuracy
-is measured on pictures in DIR/images and labels in DIR/labels, all of them or those listed
-in DIR/splits/SPLIT.txt, and stored in the card under NAME.`
+The model is run over pictures of the domain that it was trained on, and the mean and deviation
+of its style statistics are stored in the card, by which robustnet-edge tells how far a camera's
+pictures are from them. Without --source these are the pictures of the run's training; of more
+than 500, so many are taken, evenly spread. Runs that were imported need --source.
+
+With --eval its accuracy is measured as 'robustnet-train eval' does, and stored in the card
+under the domain's name. Sources are as 'robustnet-train check' has them.`
 
 const exportExamples = `  robustnet-train export --run runs/isw --size 512x1024 --out isw.onnx
   robustnet-train export --run runs/isw --size 360x480 --out isw.onnx \
-      --source camvid/images --eval day=camvid:day_val --eval dusk=camvid:dusk_target`
+      --eval day=camvid=camvid:day_val --eval dusk=camvid=camvid:dusk_target
+  robustnet-train export --run runs/imported --out gtav.onnx --source /data/gtav/images`
 
 type exportOptions struct {
-	run, size, out, outputs, source, onnxRuntime string
-	evaluations                                  []string
+	run, size, out, outputs, onnxRuntime string
+	sources, evaluations                 []string
+	stdout, log                          io.Writer
 }
 
 func newExport() *cobra.Command {
@@ -53,19 +57,22 @@ func newExport() *cobra.Command {
 	flags.StringVar(&o.size, "size", "512x1024", "height and width of the model's input")
 	flags.StringVar(&o.out, "out", "", "model file to write")
 	flags.StringVar(&o.outputs, "outputs", "mask,style", "outputs: mask,style or mask,style,logits")
-	flags.StringVar(&o.source, "source", "", "folder of pictures of the source domain, for the card's style statistics")
-	flags.StringArrayVar(&o.evaluations, "eval", nil, "NAME=DIR[:SPLIT] to measure the accuracy on; may be repeated")
+	flags.StringArrayVar(&o.sources, "source", nil, "pictures for the card's style statistics: a folder with its subfolders, or LAYOUT=DIR[:SPLIT]; may be repeated; none leaves them out (default: those of the run's training)")
+	flags.StringArrayVar(&o.evaluations, "eval", nil, "[NAME=]LAYOUT=DIR[:SPLIT] to measure the accuracy on; may be repeated")
 	flags.StringVar(&o.onnxRuntime, "onnxruntime", os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "file of ONNX Runtime, which measures; ROBUSTNET_MODEL_LIBRARY")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.export(cmd.Context(), cmd.OutOrStdout()) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.stdout, o.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
+		return o.export(cmd.Context())
+	}
 	return cmd
 }
 
-// evaluation is a labelled data set.
-type evaluation struct{ name, dir, split string }
-
-func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
+func (o *exportOptions) export(ctx context.Context) error {
 	if o.run == "" || o.out == "" {
 		return cli.Usagef("say with --run which run to export, and with --out which file to write")
+	}
+	if len(o.sources) > 1 && slices.Contains(o.sources, noSource) {
+		return cli.Usagef("--source %s leaves the style statistics out; give it alone", noSource)
 	}
 	size, err := parseSize(o.size)
 	if err != nil {
@@ -75,33 +82,35 @@ func (o *exportOptions) export(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return cli.Usagef("--outputs: %w", err)
 	}
-	evaluations, err := parseEvaluations(o.evaluations)
-	if err != nil {
-		return cli.AsUsage(err)
-	}
 	if err := checkTarget("--out", o.out); err != nil {
 		return err
 	}
-	r, err := trainrun.Open(o.run)
+	m := measurement{options: o, shown: newProgress(o.log)}
+	if m.domains, err = openDomains("--eval", o.evaluations); err != nil {
+		return err
+	}
+	if m.run, err = trainrun.Open(o.run); err != nil {
+		return err
+	}
+	if err := m.open(); err != nil {
+		return err
+	}
+	card, err := cardOf(m.run)
 	if err != nil {
 		return err
 	}
-	card, err := cardOf(r)
+	model, err := export.Model(m.run.Net, m.run.Weights, export.Options{Size: size, Outputs: outputs, Card: card})
 	if err != nil {
 		return err
 	}
-	model, err := export.Model(r.Net, r.Weights, export.Options{Size: size, Outputs: outputs, Card: card})
+	content, err := m.measured(ctx, model)
 	if err != nil {
-		return err
-	}
-	content, err := o.measured(ctx, model, evaluations, out)
-	if err != nil {
-		return err
+		return stopped(ctx, err)
 	}
 	if err := atomicfile.Bytes(o.out, content); err != nil {
 		return err
 	}
-	return o.report(out, content)
+	return o.report(content, m.missing)
 }
 
 // checkTarget says in time, for measuring takes long, why no file can be written.
@@ -141,80 +150,22 @@ func cardOf(r *trainrun.Run) (trt.Card, error) {
 	}, nil
 }
 
-// parseEvaluations reads NAME=DIR[:SPLIT]. A folder whose name has a colon is taken whole.
-func parseEvaluations(texts []string) ([]evaluation, error) {
-	var all []evaluation
-	named := map[string]bool{}
-	for _, text := range texts {
-		name, dir, _ := strings.Cut(text, "=")
-		if name == "" || dir == "" {
-			return nil, fmt.Errorf("--eval %q: write NAME=DIR or NAME=DIR:SPLIT, as in dusk=camvid:dusk_target", text)
-		}
-		if named[name] {
-			return nil, fmt.Errorf("--eval %q: the name %s is taken twice", text, name)
-		}
-		named[name] = true
-		e := evaluation{name: name, dir: dir}
-		if i := strings.LastIndexByte(dir, ':'); i > 0 {
-			if _, err := os.Stat(dir); err != nil {
-				e.dir, e.split = dir[:i], dir[i+1:]
-			}
-		}
-		all = append(all, e)
-	}
-	return all, nil
-}
-
-// measured returns the model file, its card completed by what was asked to be measured.
-func (o *exportOptions) measured(ctx context.Context, m *onnx.Model, evaluations []evaluation, out io.Writer) (content []byte, err error) {
-	content, err = m.Marshal()
-	if err != nil || o.source == "" && len(evaluations) == 0 {
-		return content, err
-	}
-	engine, err := ort.Load(o.out, content, ort.Options{Library: o.onnxRuntime})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	defer context.AfterFunc(ctx, engine.Interrupt)()
-	card := *engine.Card()
-	if o.source != "" {
-		if card.Style, err = export.SourceStyle(engine, o.source); err != nil {
-			return nil, fmt.Errorf("--source %s: %w", o.source, err)
-		}
-		fmt.Fprintf(out, "style of %s pictures measured\n", count(card.Style.Images))
-	}
-	card.Accuracy = map[string]trt.Accuracy{}
-	for _, e := range evaluations {
-		a, err := export.FolderAccuracy(engine, e.dir, e.split)
-		if err != nil {
-			return nil, fmt.Errorf("--eval %s: %w", e.name, err)
-		}
-		card.Accuracy[e.name] = a
-		fmt.Fprintf(out, "mIoU on %s: %.2f\n", e.name, a.MIoU)
-	}
-	if err := export.SetCard(m, card); err != nil {
-		return nil, err
-	}
-	return m.Marshal()
-}
-
 // report says what was written and what to do with it.
-func (o *exportOptions) report(out io.Writer, content []byte) error {
+func (o *exportOptions) report(content []byte, missing string) error {
 	h, err := onnx.ReadHeader(content)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "wrote %s, %s\n", o.out, megabytes(int64(len(content))))
+	fmt.Fprintf(o.stdout, "wrote %s, %s\n", o.out, megabytes(int64(len(content))))
 	for _, v := range h.Inputs {
-		fmt.Fprintf(out, "  input %s: %v%v\n", v.Name, v.Elem, v.Shape)
+		fmt.Fprintf(o.stdout, "  input %s: %v%v\n", v.Name, v.Elem, v.Shape)
 	}
 	for _, v := range h.Outputs {
-		fmt.Fprintf(out, "  output %s: %v%v\n", v.Name, v.Elem, v.Shape)
+		fmt.Fprintf(o.stdout, "  output %s: %v%v\n", v.Name, v.Elem, v.Shape)
 	}
-	if o.source == "" {
-		fmt.Fprintln(out, "the card has no style statistics of the source domain; --source DIR measures them")
+	if missing != "" {
+		fmt.Fprintf(o.stdout, "the card has no style statistics of the source domain: %s; --source DIR measures them\n", missing)
 	}
-	_, err = fmt.Fprintf(out, "next: robustnet-edge --model %s --camera /dev/video0\n", o.out)
+	_, err = fmt.Fprintf(o.stdout, "next: robustnet-edge --model %s --camera /dev/video0\n", o.out)
 	return err
 }

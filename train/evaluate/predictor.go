@@ -38,11 +38,22 @@ func NewEngine(engine trt.Engine) *Engine { return &Engine{engine: engine} }
 // Predict implements [Predictor]. It ends with ctx between pictures only;
 // [trt.Engine.Interrupt] ends it within one.
 func (e *Engine) Predict(ctx context.Context, p *data.Picture) ([]uint8, error) {
-	if err := ctx.Err(); err != nil {
+	result, err := e.Run(ctx, p)
+	if err != nil {
 		return nil, err
 	}
+	d := e.engine.Describe()
+	return confusion.Resize(result.Mask, d.MaskWidth, d.MaskHeight, p.Width, p.Height)
+}
+
+// Run returns all that the model says about a picture, valid until the next call. It ends as
+// [Engine.Predict] does.
+func (e *Engine) Run(ctx context.Context, p *data.Picture) (trt.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return trt.Result{}, err
+	}
 	if err := check(p); err != nil {
-		return nil, err
+		return trt.Result{}, err
 	}
 	if len(e.pixels) != len(p.RGB) {
 		e.pixels = make([]byte, len(p.RGB))
@@ -50,12 +61,7 @@ func (e *Engine) Predict(ctx context.Context, p *data.Picture) ([]uint8, error) 
 	for i := 0; i < len(p.RGB); i += 3 {
 		e.pixels[i], e.pixels[i+1], e.pixels[i+2] = p.RGB[i+2], p.RGB[i+1], p.RGB[i]
 	}
-	result, err := e.engine.Run(&camera.Frame{Pix: e.pixels, Width: p.Width, Height: p.Height})
-	if err != nil {
-		return nil, err
-	}
-	d := e.engine.Describe()
-	return confusion.Resize(result.Mask, d.MaskWidth, d.MaskHeight, p.Width, p.Height)
+	return e.engine.Run(&camera.Frame{Pix: e.pixels, Width: p.Width, Height: p.Height})
 }
 
 func (e *Engine) frame(p *data.Picture) (*data.Picture, error) { return Shrink(p, e.MaxWidth) }

@@ -38,7 +38,7 @@ func NewScoring(model labels.Set, set *data.Set) (*Scoring, error) {
 	if m, ok := labels.FindMap(model, set.Classes); ok {
 		return &Scoring{Classes: set.Classes, model: model, predictions: &m, reached: m.Reaches()}, nil
 	}
-	return nil, fmt.Errorf("the model has the classes of %s and the labels those of %s, and no map leads from one to the other", model.Name, set.Classes.Name)
+	return nil, fmt.Errorf("the model has the classes of %s and the labels those of %s, and no map leads from one to the other; a dataset.yaml can name one, see docs/data.md", model.Name, set.Classes.Name)
 }
 
 // matrix returns an empty one. A class more than those compared counts predictions that
