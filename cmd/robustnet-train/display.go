@@ -67,6 +67,7 @@ type line struct {
 	Evaluation []trainrun.Evaluation `json:"evaluations,omitempty"`
 	Reason     string                `json:"reason,omitempty"`
 	Done       *bool                 `json:"done,omitempty"`
+	Hash       string                `json:"weights_sha256,omitempty"`
 }
 
 func (d *display) write(l line) {
@@ -144,7 +145,7 @@ func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
 		return nil
 	}
 	if d.json {
-		d.write(line{Event: "end", Iteration: o.Iterations, Reason: o.Reason, Done: &o.Done})
+		d.write(line{Event: "end", Iteration: o.Iterations, Reason: o.Reason, Done: &o.Done, Hash: o.Hash})
 		return nil
 	}
 	d.progress.clear()
@@ -152,7 +153,7 @@ func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
 		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, r.Dir)
 		return err
 	}
-	_, err := fmt.Fprintf(d.out, "done after iteration %d: %s\nreport: %s\nnext: %s eval --model %s --on LAYOUT=DIR, or %s export --run %s --out model.onnx\n",
-		o.Iterations, o.Reason, filepath.Join(r.Dir, trainrun.ReportFile), program, r.Dir, program, r.Dir)
+	_, err := fmt.Fprintf(d.out, "done after iteration %d: %s\nweights: sha256 %s\nreport: %s\nnext: %s eval --model %s --on LAYOUT=DIR, or %s export --run %s --out model.onnx\n",
+		o.Iterations, o.Reason, o.Hash, filepath.Join(r.Dir, trainrun.ReportFile), program, r.Dir, program, r.Dir)
 	return err
 }

@@ -58,6 +58,7 @@ type fitOptions struct {
 	maxTime   time.Duration
 	saveEvery time.Duration
 	json      bool
+	dryRun    bool
 	stdout    io.Writer
 	stderr    io.Writer
 }
@@ -86,6 +87,7 @@ func newFit() *cobra.Command {
 	flags.DurationVar(&o.maxTime, "max-time", 0, "stop after so long, to be resumed, such as 90m")
 	flags.DurationVar(&o.saveEvery, "save-every", 5*time.Minute, "time between checkpoints")
 	flags.BoolVar(&o.json, "json", false, "report progress in lines of JSON")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "take a few iterations, say how long all take and how much memory, and write nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		return o.run(cmd.Context())
@@ -94,7 +96,7 @@ func newFit() *cobra.Command {
 }
 
 // resumable are the flags that may be given to a resumed training.
-var resumable = []string{"resume", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
+var resumable = []string{"resume", "dry-run", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
 
 func (o *fitOptions) run(ctx context.Context) error {
 	if err := o.check(); err != nil {
@@ -115,7 +117,7 @@ func (o *fitOptions) run(ctx context.Context) error {
 	if o.resume != "" {
 		r, err = trainrun.Open(o.resume)
 	} else {
-		r, err = o.create(config.Rank == 0)
+		r, err = o.create(config.Rank == 0 && !o.dryRun)
 	}
 	if err != nil {
 		return err
@@ -126,6 +128,9 @@ func (o *fitOptions) run(ctx context.Context) error {
 		MaxTime: o.maxTime, SaveEvery: o.saveEvery, Events: display.events(),
 	}
 	display.begin(r)
+	if o.dryRun {
+		return o.try(ctx, lib, r, options)
+	}
 	return ranks.Run(ctx, lib, config, ranks.Options{Device: computing.Device}, func(ctx context.Context, group *torch.Group) error {
 		options.Group = group
 		outcome, err := fit.Run(ctx, lib, r, options)
@@ -136,10 +141,27 @@ func (o *fitOptions) run(ctx context.Context) error {
 	})
 }
 
+// try says what a training would take.
+func (o *fitOptions) try(ctx context.Context, lib *torch.Library, r *trainrun.Run, options fit.Options) error {
+	const iterations = 6
+	trial, err := fit.Try(ctx, lib, r, options, iterations)
+	if err != nil {
+		return err
+	}
+	left := r.Config.Training.Iterations - r.Progress.Iterations
+	fmt.Fprintf(o.stdout, "an iteration takes %v: %s take %v, without the selection of masks and validations\n", trial.Iteration.Round(time.Millisecond),
+		count(left), (time.Duration(left) * trial.Iteration).Round(time.Second))
+	if trial.PeakBytes > 0 {
+		fmt.Fprintf(o.stdout, "peak memory %s\n", megabytes(trial.PeakBytes))
+	}
+	_, err = fmt.Fprintln(o.stdout, "dry run: nothing was written")
+	return err
+}
+
 // check refuses combinations of flags.
 func (o *fitOptions) check() error {
 	if o.resume == "" {
-		if o.out == "" {
+		if o.out == "" && !o.dryRun {
 			return cli.Usagef("say with --out which run folder to make, or with --resume which one to go on with")
 		}
 		return o.recipe.check()

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/feed"
 	"github.com/robustnet-edge/robustnet/train/labels"
@@ -74,6 +72,8 @@ type Outcome struct {
 	Reason string
 	// Iterations is the number of iterations done.
 	Iterations int
+	// Hash is that of the weights, see [nn.State.Hash]; empty unless this process writes them.
+	Hash string
 }
 
 // Run trains the network of r from where its last checkpoint stands. It blocks until the
@@ -85,19 +85,12 @@ func Run(ctx context.Context, lib *torch.Library, r *run.Run, o Options) (Outcom
 		return Outcome{}, fmt.Errorf("train %s: %w", r.Dir, err)
 	}
 	var outcome Outcome
-	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
-	group, feeding := errgroup.WithContext(feeding)
-	group.Go(func() error { return t.feed.Run(feeding, r.Progress.Iterations) })
-	trained := lib.Run(torch.Options{Device: o.Device, Threads: o.Threads, Seed: int64(t.config.Seed)}, func(s *torch.Scope) (err error) {
+	err = t.fed(ctx, lib, func(s *torch.Scope) (err error) {
 		outcome, err = t.train(ctx, s)
 		return err
 	})
-	stop()
-	if err := group.Wait(); trained == nil && err != nil && !errors.Is(err, context.Canceled) {
-		trained = err
-	}
-	if trained != nil {
-		return outcome, errors.Join(fmt.Errorf("train %s: %w", r.Dir, trained), t.status("failed", trained.Error()))
+	if err != nil {
+		return outcome, errors.Join(fmt.Errorf("train %s: %w", r.Dir, err), t.status("failed", err.Error()))
 	}
 	return outcome, nil
 }

@@ -43,7 +43,7 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 			return t.finish(ctx, s, Outcome{Done: done, Reason: reason, Iterations: t.progress.Iterations})
 		}
 		if t.selectsMasks() {
-			if err := t.save(s); err != nil {
+			if _, err := t.save(s); err != nil {
 				return outcome, err
 			}
 			if err := t.selectMasks(ctx, s); err != nil {
@@ -53,7 +53,10 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 				return outcome, fmt.Errorf("select masks: %w", err)
 			}
 		}
-		if err := t.iterate(s); err != nil {
+		if err := t.iterate(ctx, s); err != nil {
+			if errors.Is(err, errInterrupted) {
+				continue // to be ended
+			}
 			return outcome, err
 		}
 		if err := t.log(); err != nil {
@@ -66,7 +69,7 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 			}
 		}
 		if i%t.config.LogEvery == 0 && time.Since(saved) >= t.SaveEvery {
-			if err := t.save(s); err != nil {
+			if _, err := t.save(s); err != nil {
 				return outcome, err
 			}
 			saved = time.Now()
@@ -146,7 +149,7 @@ func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, do
 }
 
 // finish validates a training that is done, and saves it.
-func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcome, error) {
+func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (_ Outcome, err error) {
 	if o.Done {
 		if err := t.validate(ctx, s); err != nil {
 			return o, err
@@ -155,7 +158,7 @@ func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcom
 	if err := t.flush(); err != nil {
 		return o, err
 	}
-	if err := t.save(s); err != nil {
+	if o.Hash, err = t.save(s); err != nil {
 		return o, err
 	}
 	state := "stopped"
@@ -168,14 +171,18 @@ func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcom
 	return o, report.Write(t.run.Dir, nil)
 }
 
+// errInterrupted says that an iteration has not begun, because its first batch was not there
+// when the training was interrupted.
+var errInterrupted = errors.New("interrupted before the first batch")
+
 // iterate takes one step for every source.
-func (t *trainer) iterate(s *torch.Scope) error {
+func (t *trainer) iterate(ctx context.Context, s *torch.Scope) error {
 	start := time.Now()
 	rate := t.config.Rate(t.progress.Iterations)
 	sums := sums{learningRate: rate, iterations: 1}
 	for range t.feed.BatchesPerIteration() / t.config.Accumulate {
 		for range t.config.Accumulate {
-			if err := t.pass(s, &sums); err != nil {
+			if err := t.pass(ctx, s, &sums); err != nil {
 				return err
 			}
 		}
@@ -203,10 +210,17 @@ func (t *trainer) iterate(s *torch.Scope) error {
 }
 
 // pass adds the gradients of one batch.
-func (t *trainer) pass(s *torch.Scope, sums *sums) error {
+func (t *trainer) pass(ctx context.Context, s *torch.Scope, sums *sums) error {
 	start := time.Now()
-	batch, err := t.feed.Next(context.Background())
-	if err != nil {
+	// An iteration that has begun is completed. Several processes agree between iterations.
+	if sums.passes > 0 || t.Group != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	batch, err := t.feed.Next(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case err != nil:
 		return err
 	}
 	defer t.feed.Release(batch)
@@ -253,17 +267,18 @@ func (t *trainer) checkpoint(s *torch.Scope) (c run.Checkpoint, err error) {
 	return c, nil
 }
 
-func (t *trainer) save(s *torch.Scope) error {
+// save saves a checkpoint, if this process is the one that does, and returns its weights' hash.
+func (t *trainer) save(s *torch.Scope) (hash string, err error) {
 	if !t.first() {
-		return nil
+		return "", nil
 	}
 	c, err := t.checkpoint(s)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := t.run.Save(c); err != nil {
-		return err
+		return "", err
 	}
 	t.run.Checkpoint = run.Checkpoint{Progress: c.Progress} // the rest would stay in memory for nothing
-	return nil
+	return c.Weights.Hash(), nil
 }

@@ -67,7 +67,7 @@ func (t *trainer) selectMasks(ctx context.Context, s *torch.Scope) error {
 	}
 	t.masks = masks
 	t.progress.Seconds += time.Since(start).Seconds()
-	if err := t.save(s); err != nil {
+	if _, err := t.save(s); err != nil {
 		return err
 	}
 	return t.aim(s)

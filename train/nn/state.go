@@ -1,7 +1,11 @@
 package nn
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -16,6 +20,19 @@ type Array struct {
 
 // State holds the parameters and buffers of a network by their keys.
 type State map[string]Array
+
+// Hash returns the SHA-256, in hexadecimal, of all keys and values in the order of the keys:
+// states are equal to the last bit if it is.
+func (s State) Hash() string {
+	hash := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		fmt.Fprintf(hash, "%s %v\n", key, s[key].Shape)
+		for chunk := range slices.Chunk(s[key].Data, 1<<12) {
+			_ = binary.Write(hash, binary.LittleEndian, chunk) // a hash takes everything
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
 
 // KeyError lists the keys by which a state does not fit a network.
 type KeyError struct {

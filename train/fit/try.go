@@ -1,0 +1,83 @@
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch"
+)
+
+// Trial is what a few iterations have shown.
+type Trial struct {
+	// Iteration is the median time of one.
+	Iteration time.Duration
+	// PeakBytes is the most memory that the process has had, that of a GPU not included; 0
+	// where the system does not tell.
+	PeakBytes int64
+}
+
+// Try takes some iterations, at least two, as [Run] would, and writes nothing. The first one
+// does not count, for memory is new and pictures are not decoded then. Masks are not selected.
+func Try(ctx context.Context, lib *torch.Library, r *run.Run, o Options, iterations int) (trial Trial, err error) {
+	t, err := newTrainer(r, o)
+	if err != nil {
+		return trial, fmt.Errorf("try %s: %w", r.Dir, err)
+	}
+	var times []time.Duration
+	err = t.fed(ctx, lib, func(s *torch.Scope) error {
+		if err := t.restore(s); err != nil {
+			return err
+		}
+		for range max(iterations, 2) {
+			start := time.Now()
+			if err := t.iterate(ctx, s); err != nil {
+				return err
+			}
+			times = append(times, time.Since(start))
+		}
+		return nil
+	})
+	if err != nil {
+		return trial, fmt.Errorf("try %s: %w", r.Dir, err)
+	}
+	times = slices.Sorted(slices.Values(times[1:]))
+	return Trial{Iteration: times[len(times)/2], PeakBytes: peakBytes()}, nil
+}
+
+// fed calls train while the feed prepares batches.
+func (t *trainer) fed(ctx context.Context, lib *torch.Library, train func(s *torch.Scope) error) error {
+	// Batches come until the iteration is complete, though ctx has ended.
+	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return t.feed.Run(feeding, t.progress.Iterations) })
+	err := lib.Run(torch.Options{Device: t.Device, Threads: t.Threads, Seed: int64(t.config.Seed)}, train)
+	stop()
+	if failed := group.Wait(); err == nil && !errors.Is(failed, context.Canceled) {
+		err = failed
+	}
+	return err
+}
+
+// peakBytes returns the high-water mark of the process's resident memory.
+func peakBytes() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
