@@ -6,6 +6,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 
 	"github.com/robustnet-edge/robustnet/train/labels"
@@ -22,6 +23,16 @@ type Picture struct {
 	RGB []uint8
 	// Labels holds Height rows of Width class ids, or [Ignored]; nil without labels.
 	Labels []uint8
+}
+
+// Image returns a copy of the pixels for encoders.
+func (p *Picture) Image() image.Image {
+	img := image.NewNRGBA(image.Rect(0, 0, p.Width, p.Height))
+	for i := range p.Width * p.Height {
+		copy(img.Pix[4*i:], p.RGB[3*i:3*i+3])
+		img.Pix[4*i+3] = 0xff
+	}
+	return img
 }
 
 // Set is one split of a data set.

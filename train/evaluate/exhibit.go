@@ -36,11 +36,6 @@ func (s *Scoring) Exhibit(name string, p *data.Picture, prediction []uint8) (Exh
 // colours and other labels in black. The folder must exist.
 func (e Exhibit) Write(dir, name string) error {
 	size := image.Rect(0, 0, e.Picture.Width, e.Picture.Height)
-	photo := image.NewNRGBA(size)
-	for i := range size.Dx() * size.Dy() {
-		copy(photo.Pix[4*i:], e.Picture.RGB[3*i:3*i+3])
-		photo.Pix[4*i+3] = 255
-	}
 	palette := slices.Repeat(color.Palette{color.Black}, 256)
 	for i, c := range e.Classes.Classes {
 		palette[i] = color.NRGBA{c.Color[0], c.Color[1], c.Color[2], 255}
@@ -48,7 +43,7 @@ func (e Exhibit) Write(dir, name string) error {
 	classes := func(ids []uint8) image.Image {
 		return &image.Paletted{Pix: ids, Stride: size.Dx(), Rect: size, Palette: palette}
 	}
-	for part, img := range map[string]image.Image{"image": photo, "truth": classes(e.Picture.Labels), "prediction": classes(e.Prediction)} {
+	for part, img := range map[string]image.Image{"image": e.Picture.Image(), "truth": classes(e.Picture.Labels), "prediction": classes(e.Prediction)} {
 		path := filepath.Join(dir, name+"_"+part+".png")
 		if err := atomicfile.Replace(path, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
 			return fmt.Errorf("draw figures: %w", err)

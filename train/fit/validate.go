@@ -64,7 +64,7 @@ func (t *trainer) validate(ctx context.Context, s *torch.Scope) error {
 func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 	v := t.validator
 	network := evaluate.NewNetwork(s, t.model, evaluate.Inference{})
-	v.gallery.worst = nil
+	v.gallery.worst = evaluate.Worst{Limit: worstPictures}
 	var now []run.Evaluation
 	sum := 0.0
 	for i, set := range v.sets {

@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"fmt"
-	"image"
 	"image/png"
 	"io"
 	"math"
@@ -76,10 +75,5 @@ func writeFigures(folder string, figures []Figure) error {
 }
 
 func writePNG(path string, p *data.Picture) error {
-	img := image.NewNRGBA(image.Rect(0, 0, p.Width, p.Height))
-	for i := range p.Width * p.Height {
-		copy(img.Pix[4*i:], p.RGB[3*i:3*i+3])
-		img.Pix[4*i+3] = 0xff
-	}
-	return atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, img) })
+	return atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, p.Image()) })
 }
