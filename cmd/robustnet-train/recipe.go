@@ -107,7 +107,7 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 				first = set
 			}
 			if _, err := evaluate.NewScoring(first.Classes, set); err != nil && i == 1 {
-				return t, classes, cli.Usagef("--val %s: %w", source, err)
+				return t, classes, fmt.Errorf("--val %s: %w", source, err)
 			}
 			*to = append(*to, absolute)
 		}

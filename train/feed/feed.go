@@ -80,7 +80,7 @@ type Feed struct {
 	ended chan struct{}
 	// searched is closed when classes have been searched for.
 	searched chan struct{}
-	err   error
+	err      error
 	// next is the batch that Next waited for in vain.
 	next *pending
 	used sync.Pool
