@@ -104,6 +104,8 @@ type trainer struct {
 	feed    *feed.Feed
 
 	began     time.Time
+	saved     time.Time // when the last checkpoint was
+	reported  time.Time // when the report was rewritten
 	progress  run.Progress
 	model     *model.Model
 	sgd       *model.SGD

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -320,6 +321,45 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, open(t, r.Dir), want)
+}
+
+// TestInterruptedValidation is stopped in validations, in the midst of the training and after
+// its end, and makes up for them.
+func TestInterruptedValidation(t *testing.T) {
+	lib := library(t)
+	c := config(t, streets(t, 4))
+	c.Training.Iterations, c.Training.ValidateEvery, c.Training.Patience = 6, 3, 9
+	want := straight(t, lib, c)
+	r := create(t, c)
+	for _, at := range []int{3, 6} {
+		ctx, cancel := context.WithCancel(context.Background())
+		o, iteration := options(), 0
+		o.Events.Step = func(s fit.Step) { iteration = s.Iteration }
+		o.Events.Validating = func(_ string, done, _ int) {
+			if done == 2 && iteration == at {
+				cancel()
+			}
+		}
+		outcome, err := fit.Run(ctx, lib, open(t, r.Dir), o)
+		if err != nil || outcome.Done || outcome.Iterations != at {
+			t.Fatalf("stopped in the validation of iteration %d with %+v, %v", at, outcome, err)
+		}
+		if status, err := run.ReadStatus(r.Dir); err != nil || status.State != "stopped" {
+			t.Errorf("status %+v, %v", status, err)
+		}
+	}
+	if outcome, err := fit.Run(context.Background(), lib, open(t, r.Dir), options()); err != nil || !outcome.Done {
+		t.Fatalf("ended with %+v, %v", outcome, err)
+	}
+	same(t, open(t, r.Dir), want)
+	got, err := run.ReadEvaluations(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := run.ReadEvaluations(want.Dir)
+	if err != nil || len(all) != 2 || !reflect.DeepEqual(got, all) {
+		t.Errorf("evaluations %+v, want %+v, %v", got, all, err)
+	}
 }
 
 // TestDiskFull cannot write checkpoints from the fifth iteration on.

@@ -19,6 +19,7 @@ import (
 // train runs the loop.
 func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, err error) {
 	t.began = time.Now()
+	t.saved, t.reported = t.began, t.began
 	if err := t.restore(s); err != nil {
 		return outcome, err
 	}
@@ -33,8 +34,18 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 			}
 		}
 	}
-	saved, reported := time.Now(), time.Now()
+	// A search may take long, and shows its own progress. Ctrl-C ends it.
+	if !t.complete() {
+		if err := t.feed.Ready(ctx); err != nil && ctx.Err() == nil {
+			return outcome, err
+		}
+	}
 	for {
+		if t.validates() {
+			if err := t.validate(ctx, s); err != nil {
+				return outcome, err
+			}
+		}
 		reason, done, err := t.ending(ctx, s)
 		if err != nil {
 			return outcome, err
@@ -47,40 +58,38 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 				return outcome, err
 			}
 			if err := t.selectMasks(ctx, s); err != nil {
-				if ctx.Err() != nil {
-					continue // to be ended
-				}
 				return outcome, fmt.Errorf("select masks: %w", err)
 			}
-		}
-		if err := t.iterate(ctx, s); err != nil {
-			if errors.Is(err, errInterrupted) {
-				continue // to be ended
+			if t.masks == nil {
+				continue // interrupted, to be ended
 			}
+		}
+		if err := t.iterate(s); err != nil {
 			return outcome, err
 		}
 		if err := t.log(); err != nil {
 			return outcome, err
 		}
-		i := t.progress.Iterations
-		if every := t.config.ValidateEvery; every > 0 && i%every == 0 && i < t.config.Iterations {
-			if err := t.validate(ctx, s); err != nil {
-				return outcome, err
-			}
-		}
-		if i%t.config.LogEvery == 0 && time.Since(saved) >= t.SaveEvery {
-			if _, err := t.save(s); err != nil {
-				return outcome, err
-			}
-			saved = time.Now()
-			if t.first() && time.Since(reported) >= time.Minute {
-				reported = saved
-				if err := report.Write(t.run.Dir, nil); err != nil {
-					return outcome, err
-				}
-			}
+		if err := t.keep(s); err != nil {
+			return outcome, err
 		}
 	}
+}
+
+// keep saves a checkpoint when one is due, and rewrites the report now and then.
+func (t *trainer) keep(s *torch.Scope) error {
+	if t.progress.Iterations%t.config.LogEvery != 0 || time.Since(t.saved) < t.SaveEvery {
+		return nil
+	}
+	if _, err := t.save(s); err != nil {
+		return err
+	}
+	t.saved = time.Now()
+	if !t.first() || time.Since(t.reported) < time.Minute {
+		return nil
+	}
+	t.reported = t.saved
+	return report.Write(t.run.Dir, nil)
 }
 
 // restore puts the last checkpoint on the device.
@@ -103,9 +112,15 @@ func (t *trainer) restore(s *torch.Scope) (err error) {
 			}
 		}
 	}
+	if err := t.checkAlike(s); err != nil {
+		return err
+	}
 	// What the folder held is on the device now.
 	t.run.Checkpoint = run.Checkpoint{Progress: t.progress}
-	return t.aim(s)
+	if t.first() {
+		t.progress.Recount(t.validator.evaluations)
+	}
+	return errors.Join(t.share(s), t.aim(s))
 }
 
 // aim makes the objective for the masks that there are.
@@ -121,9 +136,11 @@ func (t *trainer) aim(s *torch.Scope) (err error) {
 	return nil
 }
 
+// complete says whether no iteration is left.
+func (t *trainer) complete() bool { return t.progress.Iterations >= t.config.Iterations }
+
 // ending says whether and why the training ends now, the same on all ranks.
 func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, done bool, err error) {
-	const goOn, interrupted, timeUp = 0, 1, 2
 	mine := goOn
 	switch {
 	case ctx.Err() != nil:
@@ -135,7 +152,7 @@ func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, do
 		return "", false, err
 	}
 	switch {
-	case t.progress.Iterations >= t.config.Iterations:
+	case t.complete():
 		return "the schedule is complete", true, nil
 	case t.config.Patience > 0 && t.progress.Unimproved >= t.config.Patience:
 		return fmt.Sprintf("no better validation than %.2f mIoU at iteration %d in %d validations",
@@ -148,18 +165,21 @@ func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, do
 	return "", false, nil
 }
 
-// finish validates a training that is done, and saves it.
+// finish saves the training, and validates one that is done.
 func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (_ Outcome, err error) {
-	if o.Done {
-		if err := t.validate(ctx, s); err != nil {
-			return o, err
-		}
-	}
 	if err := t.flush(); err != nil {
 		return o, err
 	}
 	if o.Hash, err = t.save(s); err != nil {
 		return o, err
+	}
+	if o.Done {
+		if err := t.validate(ctx, s); err != nil {
+			return o, err
+		}
+		if t.first() && t.validator.misses(t.progress.Iterations) {
+			o.Done, o.Reason = false, "interrupted in the last validation"
+		}
 	}
 	state := "stopped"
 	if o.Done {
@@ -171,18 +191,14 @@ func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (_ Outc
 	return o, report.Write(t.run.Dir, nil)
 }
 
-// errInterrupted says that an iteration has not begun, because its first batch was not there
-// when the training was interrupted.
-var errInterrupted = errors.New("interrupted before the first batch")
-
 // iterate takes one step for every source.
-func (t *trainer) iterate(ctx context.Context, s *torch.Scope) error {
+func (t *trainer) iterate(s *torch.Scope) error {
 	start := time.Now()
 	rate := t.config.Rate(t.progress.Iterations)
 	sums := sums{learningRate: rate, iterations: 1}
 	for range t.feed.BatchesPerIteration() / t.config.Accumulate {
 		for range t.config.Accumulate {
-			if err := t.pass(ctx, s, &sums); err != nil {
+			if err := t.pass(s, &sums); err != nil {
 				return err
 			}
 		}
@@ -210,17 +226,10 @@ func (t *trainer) iterate(ctx context.Context, s *torch.Scope) error {
 }
 
 // pass adds the gradients of one batch.
-func (t *trainer) pass(ctx context.Context, s *torch.Scope, sums *sums) error {
+func (t *trainer) pass(s *torch.Scope, sums *sums) error {
 	start := time.Now()
-	// An iteration that has begun is completed. Several processes agree between iterations.
-	if sums.passes > 0 || t.Group != nil {
-		ctx = context.WithoutCancel(ctx)
-	}
-	batch, err := t.feed.Next(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return errInterrupted
-	case err != nil:
+	batch, err := t.feed.Next(context.Background()) // an iteration is completed
+	if err != nil {
 		return err
 	}
 	defer t.feed.Release(batch)

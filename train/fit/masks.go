@@ -21,7 +21,7 @@ func (t *trainer) selectsMasks() bool {
 
 // selectMasks selects the covariances that react to the style of the sources' pictures, and
 // from then on penalises them: in each trial and source by themselves, then those that all
-// agree on.
+// agree on. When it is interrupted there are no masks yet.
 func (t *trainer) selectMasks(ctx context.Context, s *torch.Scope) error {
 	start := time.Now()
 	if err := t.status("selecting masks", ""); err != nil {
@@ -41,7 +41,7 @@ func (t *trainer) selectMasks(ctx context.Context, s *torch.Scope) error {
 					t.Events.Masks(done, total)
 				}
 			})
-			if err != nil {
+			if err != nil || averages == nil {
 				return err
 			}
 			for i, tap := range t.run.Net.Collected() {
@@ -86,32 +86,44 @@ type views struct {
 }
 
 // compare averages how much covariances differ between the views of pictures of a set, drawn
-// by rng. Each process takes its share of the pictures.
+// by rng. Each process takes its share of the pictures. When one of them is interrupted, all
+// return nil.
 func (t *trainer) compare(ctx context.Context, s *torch.Scope, set *data.Set, rng *rand.Rand, counted func()) ([]*whiten.Sensitivity, error) {
 	order := rng.Perm(set.Len())
 	order = order[:min(t.config.Masks.Pictures, len(order))]
-	ctx, stop := context.WithCancel(ctx)
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	ready := restyled(reading, set, order, rng.Uint64(), t.rank(), t.world())
 	averages := t.model.NewSensitivities()
-	for v := range restyled(ctx, set, order, rng.Uint64(), t.rank(), t.world()) {
-		if v.err != nil {
-			return nil, v.err
+	for first := 0; first < len(order); first += t.world() {
+		mine := goOn
+		if ctx.Err() != nil {
+			mine = interrupted
 		}
-		s.In(func(s *torch.Scope) {
-			w, h := v.plain.Width, v.plain.Height
-			v.err = t.model.CompareViews(s, model.Pictures(s, v.styled, 1, h, w), model.Pictures(s, v.plain.RGB, 1, h, w), averages)
-		})
-		if v.err != nil {
-			return nil, v.err
+		if vote, err := t.agree(s, mine); err != nil || vote == interrupted {
+			return nil, err
 		}
-		for range t.world() {
+		if v, more := <-ready; more {
+			if err := t.compareViews(s, v, averages); err != nil {
+				return nil, err
+			}
+		}
+		for range min(t.world(), len(order)-first) {
 			counted()
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	return averages, t.model.MergeSensitivities(s, averages)
+}
+
+func (t *trainer) compareViews(s *torch.Scope, v views, averages []*whiten.Sensitivity) (err error) {
+	if v.err != nil {
+		return v.err
+	}
+	s.In(func(s *torch.Scope) {
+		w, h := v.plain.Width, v.plain.Height
+		err = t.model.CompareViews(s, model.Pictures(s, v.styled, 1, h, w), model.Pictures(s, v.plain.RGB, 1, h, w), averages)
+	})
+	return err
 }
 
 // restyled reads the pictures of one of several processes and styles them, a little ahead of

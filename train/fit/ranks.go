@@ -1,6 +1,12 @@
 package fit
 
 import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
@@ -21,12 +27,19 @@ func (t *trainer) rank() int {
 	return t.Group.Rank()
 }
 
-// agree returns the highest of the processes' numbers, 0 to 2, to all of them.
+// What a process votes for, see [trainer.agree].
+const (
+	goOn = iota
+	interrupted
+	timeUp
+)
+
+// agree returns the highest of the processes' votes to all of them.
 func (t *trainer) agree(s *torch.Scope, mine int) (highest int, err error) {
 	if t.Group == nil {
 		return mine, nil
 	}
-	votes := make([]float32, 3)
+	votes := make([]float32, timeUp+1)
 	votes[mine] = 1
 	s.In(func(s *torch.Scope) {
 		sum := s.FromFloat32(votes, len(votes))
@@ -39,6 +52,44 @@ func (t *trainer) agree(s *torch.Scope, mine int) (highest int, err error) {
 		}
 	}
 	return highest, s.Err()
+}
+
+// checkAlike refuses to train with another process's settings, pictures or checkpoint: the
+// processes would wait for each other for ever, or average what does not belong together.
+func (t *trainer) checkAlike(s *torch.Scope) error {
+	if t.Group == nil {
+		return nil
+	}
+	hash := fnv.New64a()
+	// Machines may keep the same pictures in different places.
+	c, training := t.run.Config, t.config
+	training.Sources, training.Validation, training.Targets = nil, nil, ""
+	c.Training, c.Origin, c.Adapted = &training, "", ""
+	if err := yaml.NewEncoder(hash).Encode(c); err != nil {
+		return err
+	}
+	for _, set := range t.sources {
+		fmt.Fprintln(hash, set.Len())
+	}
+	for _, tap := range t.run.Net.Collected() {
+		fmt.Fprintln(hash, t.run.Masks[tap.Name])
+	}
+	const exact = 53 // bits of an integer in a float64
+	mine := []float64{float64(t.progress.Iterations), float64(hash.Sum64() >> (64 - exact))}
+	var first []float64
+	s.In(func(s *torch.Scope) {
+		shared := s.FromFloat64(mine, len(mine))
+		s.Broadcast(t.Group, 0, shared)
+		first = s.Float64s(shared)
+	})
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if !slices.Equal(first, mine) {
+		return fmt.Errorf("at iteration %.0f, rank %d has other settings, pictures or masks than rank 0 at iteration %.0f; start all ranks with the same flags, with --resume on the same run folder",
+			mine[0], t.rank(), first[0])
+	}
+	return nil
 }
 
 // share gives the first process's progress to all, for it alone validates.

@@ -2,7 +2,6 @@ package fit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -31,14 +30,23 @@ func Try(ctx context.Context, lib *torch.Library, r *run.Run, o Options, iterati
 	if err != nil {
 		return trial, fmt.Errorf("try %s: %w", r.Dir, err)
 	}
+	if t.complete() {
+		return trial, fmt.Errorf("try %s: its schedule is complete", r.Dir)
+	}
 	var times []time.Duration
 	err = t.fed(ctx, lib, func(s *torch.Scope) error {
 		if err := t.restore(s); err != nil {
 			return err
 		}
+		if err := t.feed.Ready(ctx); err != nil {
+			return err
+		}
 		for range max(iterations, 2) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			start := time.Now()
-			if err := t.iterate(ctx, s); err != nil {
+			if err := t.iterate(s); err != nil {
 				return err
 			}
 			times = append(times, time.Since(start))
@@ -58,12 +66,12 @@ func (t *trainer) fed(ctx context.Context, lib *torch.Library, train func(s *tor
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error { return t.feed.Run(feeding, t.progress.Iterations) })
+	if !t.complete() {
+		group.Go(func() error { return t.feed.Run(feeding, t.progress.Iterations) })
+	}
 	err := lib.Run(torch.Options{Device: t.Device, Threads: t.Threads, Seed: int64(t.config.Seed)}, train)
 	stop()
-	if failed := group.Wait(); err == nil && !errors.Is(failed, context.Canceled) {
-		err = failed
-	}
+	_ = group.Wait() // a batch that nobody asked for may have failed
 	return err
 }
 

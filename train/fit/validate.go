@@ -3,7 +3,6 @@ package fit
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/train/data"
@@ -48,6 +47,16 @@ func (v *validator) stale(iterations int) bool {
 	return n == 0 || v.evaluations[n-1].Iteration != iterations
 }
 
+// misses says whether a validation after so many iterations was not completed.
+func (v *validator) misses(iterations int) bool { return len(v.sets) > 0 && v.stale(iterations) }
+
+// validates says whether the weights as they are are to be validated before the training goes
+// on. One that was interrupted is made up for when the training is resumed.
+func (t *trainer) validates() bool {
+	i, every := t.progress.Iterations, t.config.ValidateEvery
+	return every > 0 && i > 0 && i%every == 0 && !t.complete()
+}
+
 // validate scores the network as it is, unless that was done, and rewrites the report. The
 // other processes wait.
 func (t *trainer) validate(ctx context.Context, s *torch.Scope) error {
@@ -88,7 +97,7 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 		evaluation := result.Evaluation(t.progress.Iterations)
 		evaluation.Adapted = t.run.Config.Adapted != ""
 		now = append(now, evaluation)
-		sum += result.MIoU
+		sum += evaluation.MIoU
 	}
 	if len(now) > 0 {
 		if err := t.keepBest(s, sum/float64(len(now))); err != nil {
@@ -105,7 +114,7 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 	if t.Events.Validated != nil {
 		t.Events.Validated(now)
 	}
-	if t.progress.Iterations == t.config.Iterations {
+	if t.complete() {
 		return nil // the report comes with the end
 	}
 	return report.Write(t.run.Dir, nil)
@@ -113,11 +122,9 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 
 // keepBest saves the checkpoint if no validation before it was better.
 func (t *trainer) keepBest(s *torch.Scope, miou float64) error {
-	if math.IsNaN(miou) || miou <= t.progress.BestMIoU && t.progress.BestIteration > 0 {
-		t.progress.Unimproved++
+	if !t.progress.Judge(miou) {
 		return nil
 	}
-	t.progress.BestMIoU, t.progress.BestIteration, t.progress.Unimproved = miou, t.progress.Iterations, 0
 	c, err := t.checkpoint(s)
 	if err != nil {
 		return err
