@@ -88,12 +88,12 @@ func TestScore(t *testing.T) {
 		"mask missing": {
 			masks: map[string]image.Image{"000000.png": maskA},
 			list:  "x\ny", flags: []string{"--classes", "3"}, code: 1,
-			err: "miou: read labels: open masks/000001.png: no such file or directory\n",
+			err: "miou: read mask: masks/000001.png: no such file or directory\n",
 		},
 		"label missing": {
 			masks: map[string]image.Image{"z.png": maskA},
 			flags: []string{"--classes", "3"}, code: 1,
-			err: "miou: read labels: open labels/z.png: no such file or directory\n",
+			err: "miou: read labels: labels/z.png: no such file or directory\n",
 		},
 		"no masks": {flags: []string{"--classes", "3"}, code: 1, err: "miou: find masks: there is no PNG file in masks\n"},
 		"class out of range": {
@@ -104,7 +104,7 @@ func TestScore(t *testing.T) {
 		"colours": {
 			masks: map[string]image.Image{"x.png": image.NewRGBA(image.Rect(0, 0, 2, 1))},
 			flags: []string{"--classes", "3"}, code: 1,
-			err: "miou: read labels masks/x.png: its pixels are neither 8 bit grey nor of a palette, so they are no class ids\n",
+			err: "miou: read mask: masks/x.png: the pixels are neither greys nor of a palette, so they are no ids\n",
 		},
 		"no folders":      {flags: []string{"--labels="}, code: 2, err: "miou: name both folders with --labels and --masks\n"},
 		"no classes":      {code: 2, err: "miou: give the number of classes with --classes, or a model file with --card\n"},
