@@ -117,7 +117,7 @@ func (o *fitOptions) run(ctx context.Context) error {
 	if o.resume != "" {
 		r, err = trainrun.Open(o.resume)
 	} else {
-		r, err = o.create(config.Rank == 0 && !o.dryRun)
+		r, err = o.create(config)
 	}
 	if err != nil {
 		return err
@@ -158,13 +158,16 @@ func (o *fitOptions) try(ctx context.Context, lib *torch.Library, r *trainrun.Ru
 	return err
 }
 
-// check refuses combinations of flags.
+// check refuses what cannot be meant.
 func (o *fitOptions) check() error {
+	if o.workers < 0 || o.cacheMiB < 0 || o.maxTime < 0 || o.saveEvery <= 0 {
+		return cli.Usagef("--workers, --cache-mib and --max-time are 0 or more, and --save-every is more")
+	}
 	if o.resume == "" {
 		if o.out == "" && !o.dryRun {
 			return cli.Usagef("say with --out which run folder to make, or with --resume which one to go on with")
 		}
-		return o.recipe.check()
+		return nil
 	}
 	if given := o.others(resumable); given != nil {
 		return cli.Usagef("%s: a resumed training keeps its settings; besides --resume, give %s at most",
@@ -188,15 +191,10 @@ func (o *fitOptions) others(names []string) (given []string) {
 }
 
 // create makes the run folder of a new training; only the first process writes it.
-func (o *fitOptions) create(write bool) (*trainrun.Run, error) {
-	training, classes, err := o.recipe.training()
+func (o *fitOptions) create(ranked ranks.Config) (*trainrun.Run, error) {
+	training, classes, err := o.recipe.training(o.classes, ranked.World)
 	if err != nil {
 		return nil, err
-	}
-	if o.classes != "" {
-		if classes, err = parseLabels(o.classes); err != nil {
-			return nil, err
-		}
 	}
 	net, method, err := newNetwork(&o.networkFlags, &o.loss, len(classes.Classes))
 	if err != nil {
@@ -210,12 +208,15 @@ func (o *fitOptions) create(write bool) (*trainrun.Run, error) {
 		return nil, err
 	}
 	c := trainrun.Config{Network: net.Spec, Method: method, Whitening: settings, Training: &training, Labels: classes, Adapted: training.Targets}
+	if err := c.Validate(); err != nil {
+		return nil, cli.AsUsage(err)
+	}
 	weights, origin, err := o.weights(net, training.Seed)
 	if err != nil {
 		return nil, err
 	}
 	c.Origin = origin
-	if !write {
+	if ranked.Rank != 0 || o.dryRun {
 		return trainrun.New(o.out, c, trainrun.Checkpoint{Weights: weights})
 	}
 	return trainrun.Create(o.out, c, trainrun.Checkpoint{Weights: weights})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -74,20 +75,14 @@ func (f *recipeFlags) add(flags *pflag.FlagSet) {
 	flags.Uint64Var(&g.Seed, "seed", 1, "of all random numbers")
 }
 
-// check refuses what cannot be meant.
-func (f *recipeFlags) check() error {
-	if len(f.sources) == 0 {
-		return cli.Usagef("say with --train what to train on, such as --train camvid=DIR:train")
+// training returns the settings for a number of processes, and the classes of the network: those
+// that are named or, without a name, those of the first source.
+func (f *recipeFlags) training(classesNamed string, processes int) (t trainrun.Training, classes labels.Set, err error) {
+	preset := presets[f.preset]
+	if preset == nil {
+		return t, classes, cli.Usagef("--preset %s: there are small and published", f.preset)
 	}
-	if presets[f.preset] == nil {
-		return cli.Usagef("--preset %s: there are small and published", f.preset)
-	}
-	return nil
-}
-
-// training returns the settings, and the classes of the first source.
-func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err error) {
-	t = presets[f.preset]()
+	t = preset()
 	if f.file != "" {
 		if err := trainrun.ReadTraining(f.file, &t); err != nil {
 			return t, classes, cli.Usagef("--recipe: %w", err)
@@ -96,36 +91,62 @@ func (f *recipeFlags) training() (t trainrun.Training, classes labels.Set, err e
 	if err := f.override(&t); err != nil {
 		return t, classes, err
 	}
-	var first *data.Set
-	for i, to := range []*[]string{&t.Sources, &t.Validation} {
-		for _, source := range [][]string{f.sources, f.validation}[i] {
-			set, absolute, err := openAbsolute(source)
-			if err != nil {
-				return t, classes, err
-			}
-			if first == nil {
-				first = set
-			}
-			if _, err := evaluate.NewScoring(first.Classes, set); err != nil && i == 1 {
-				return t, classes, fmt.Errorf("--val %s: %w", source, err)
-			}
-			*to = append(*to, absolute)
-		}
-	}
-	if f.target != "" {
-		if _, t.Targets, err = openAbsolute(f.target); err != nil {
-			return t, classes, err
-		}
-		t.Augmentation.FDA = augment.PublishedFDA()
+	if len(t.Sources) == 0 {
+		return t, classes, cli.Usagef("say with --train what to train on, such as --train camvid=DIR:train")
 	}
 	if err := t.Validate(); err != nil {
 		return t, classes, cli.AsUsage(err)
 	}
-	return t, first.Classes, nil
+	if _, err := t.Share(processes); err != nil {
+		return t, classes, cli.AsUsage(err)
+	}
+	classes, err = openTraining(&t, classesNamed)
+	return t, classes, err
 }
 
-// openAbsolute opens a data set, so that its faults are seen before anything is made, and
-// returns it with a name that holds from every folder.
+// openTraining opens all data sets, so that their faults are seen before anything is made, and
+// names them as they hold from every folder. It returns the classes of the network.
+func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set, err error) {
+	for i, source := range t.Sources {
+		set, absolute, err := openAbsolute(source)
+		if err != nil {
+			return classes, err
+		}
+		if !set.Labelled() {
+			return classes, fmt.Errorf("--train %s: there are no labels to learn from", source)
+		}
+		if i == 0 {
+			classes = set.Classes
+		}
+		if i == 0 && classesNamed != "" {
+			if classes, err = parseLabels(classesNamed); err != nil {
+				return classes, err
+			}
+		}
+		if _, err := set.As(classes); err != nil {
+			return classes, fmt.Errorf("--train %w", err)
+		}
+		t.Sources[i] = absolute
+	}
+	domains, err := openDomains("--val", t.Validation)
+	if err != nil {
+		return classes, err
+	}
+	for i, set := range domains {
+		if _, err := evaluate.NewScoring(classes, set); err != nil {
+			return classes, fmt.Errorf("--val %s: %w", t.Validation[i], err)
+		}
+		if t.Validation[i], err = data.Absolute(t.Validation[i]); err != nil {
+			return classes, err
+		}
+	}
+	if t.Targets != "" {
+		_, t.Targets, err = openAbsolute(t.Targets)
+	}
+	return classes, err
+}
+
+// openAbsolute opens a data set and returns it with a name that holds from every folder.
 func openAbsolute(source string) (*data.Set, string, error) {
 	set, err := openSource(source)
 	if err != nil {
@@ -157,6 +178,15 @@ func (f *recipeFlags) override(t *trainrun.Training) error {
 		if f.flags.Changed(name) {
 			take()
 		}
+	}
+	if f.sources != nil {
+		t.Sources = slices.Clone(f.sources)
+	}
+	if f.validation != nil {
+		t.Validation = slices.Clone(f.validation)
+	}
+	if f.target != "" {
+		t.Targets, t.Augmentation.FDA = f.target, augment.PublishedFDA()
 	}
 	if f.flags.Changed("iterations") && !masksAfter {
 		t.Masks.After = t.Iterations * 12 / 100

@@ -146,6 +146,18 @@ func (s *Set) Relabel(m labels.Map) (*Set, error) {
 	return &mapped, nil
 }
 
+// As returns the same pictures with the classes of a network, see [Set.MapTo].
+func (s *Set) As(classes labels.Set) (*Set, error) {
+	if slices.Equal(s.Classes.Classes, classes.Classes) {
+		return s, nil
+	}
+	m, ok := s.MapTo(classes)
+	if !ok {
+		return nil, fmt.Errorf("%s: no map leads from classes %q to %q; name one in a dataset.yaml", s.Name, s.Classes.Name, classes.Name)
+	}
+	return s.Relabel(m)
+}
+
 // MapTo returns the map from the set's classes to others: one that the data set brings
 // along, or else one of [labels.FindMap].
 func (s *Set) MapTo(to labels.Set) (labels.Map, bool) {

@@ -7,12 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/feed"
-	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
@@ -130,8 +128,8 @@ func newTrainer(r *run.Run, o Options) (*trainer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if set, err = relabel(set, classes); err != nil {
-			return nil, err
+		if set, err = set.As(classes); err != nil {
+			return nil, fmt.Errorf("train on %w", err)
 		}
 		t.sources = append(t.sources, set)
 	}
@@ -142,14 +140,13 @@ func newTrainer(r *run.Run, o Options) (*trainer, error) {
 			return nil, err
 		}
 	}
-	share, world := t.config.Batch/t.config.Accumulate, t.world()
-	if share%world != 0 {
-		return nil, fmt.Errorf("a pass of %d pictures cannot be shared by %d processes; choose a batch that can", share, world)
+	share, err := t.config.Share(t.world())
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	t.feed, err = feed.New(feed.Options{
-		Sets: t.sources, Recipe: t.config.Augmentation, Batch: share / world, Accumulate: t.config.Accumulate, Seed: t.config.Seed,
-		ClassUniform: t.config.ClassUniform, Tile: t.config.Tile, Concat: t.config.Mix, Rank: t.rank(), World: world,
+		Sets: t.sources, Recipe: t.config.Augmentation, Batch: share, Accumulate: t.config.Accumulate, Seed: t.config.Seed,
+		ClassUniform: t.config.ClassUniform, Tile: t.config.Tile, Concat: t.config.Mix, Rank: t.rank(), World: t.world(),
 		Workers: o.Workers, CacheBytes: o.CacheBytes, TwoViews: t.config.Extras.Consistency > 0, Targets: targets,
 		Indexed: o.Events.Searching,
 	})
@@ -164,15 +161,3 @@ func newTrainer(r *run.Run, o Options) (*trainer, error) {
 
 // first says whether this process writes the run's files.
 func (t *trainer) first() bool { return t.rank() == 0 }
-
-// relabel returns the set with the classes of the network.
-func relabel(set *data.Set, classes labels.Set) (*data.Set, error) {
-	if slices.Equal(set.Classes.Classes, classes.Classes) {
-		return set, nil
-	}
-	m, ok := set.MapTo(classes)
-	if !ok {
-		return nil, fmt.Errorf("train on %s: no map leads from classes %q to %q; name one in a dataset.yaml", set.Name, set.Classes.Name, classes.Name)
-	}
-	return set.Relabel(m)
-}

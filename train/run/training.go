@@ -81,6 +81,15 @@ func (t Training) Rate(iteration int) float64 {
 	return t.LearningRate * math.Pow(1-float64(iteration)/float64(t.Iterations), t.Power)
 }
 
+// Share returns the number of pictures in a pass of each of several processes.
+func (t Training) Share(processes int) (int, error) {
+	pass := t.Batch / t.Accumulate
+	if pass%processes != 0 {
+		return 0, fmt.Errorf("a pass of %d pictures cannot be shared by %d processes; choose a batch that can", pass, processes)
+	}
+	return pass / processes, nil
+}
+
 // Validate reports everything that is wrong, joined.
 func (t Training) Validate() error {
 	var errs []error
@@ -102,9 +111,9 @@ func (t Training) Validate() error {
 	check(t.ClassUniform == 0 || t.Tile >= 1, "tiles of %d pixels; take 1 or more", t.Tile)
 	check(t.LogEvery >= 1, "log_every is %d; take 1 or more", t.LogEvery)
 	check(t.ValidateEvery >= 0, "validate_every is %d; take 0 or more", t.ValidateEvery)
+	check(t.ValidateEvery <= 0 || len(t.Validation) > 0, "validate_every is %d, but there is no set to validate on; name one", t.ValidateEvery)
 	check(t.Patience >= 0, "patience is %d; take 0 or more", t.Patience)
-	check(t.Patience <= 0 || t.ValidateEvery > 0 && len(t.Validation) > 0,
-		"patience is %d, but there are no validations to count; name a set to validate on and how often", t.Patience)
+	check(t.Patience <= 0 || t.ValidateEvery > 0, "patience is %d, but there are no validations to count; set validate_every", t.Patience)
 	return errors.Join(append(errs, t.Augmentation.Validate(), t.Extras.Validate())...)
 }
 

@@ -88,6 +88,7 @@ func TestRefusedTrainings(t *testing.T) {
 		"no trials":         {func(c *Config, _ *Checkpoint) { c.Training.Masks.Trials = 0 }, "in 0 trials"},
 		"masks at the end":  {func(c *Config, _ *Checkpoint) { c.Training.Masks.After = 40_000 }, "nothing would be whitened"},
 		"vain patience":     {func(c *Config, _ *Checkpoint) { c.Training.Patience = 3 }, "there are no validations to count"},
+		"no set":            {func(c *Config, _ *Checkpoint) { c.Training.ValidateEvery, c.Training.Validation = 5, nil }, "no set to validate on"},
 		"foreign velocity":  {func(_ *Config, ck *Checkpoint) { ck.Velocity["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "a velocity of x"},
 		"misshapen velocity": {func(_ *Config, ck *Checkpoint) {
 			ck.Velocity["final2.0.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
@@ -111,6 +112,15 @@ func TestRate(t *testing.T) {
 			t.Errorf("after %d iterations %v, want %v", i, got, want)
 		}
 	}
+}
+
+func TestShare(t *testing.T) {
+	training := Training{Batch: 24, Accumulate: 2}
+	if n, err := training.Share(3); n != 4 || err != nil {
+		t.Errorf("%d pictures for each of 3 processes, %v; want 4", n, err)
+	}
+	_, err := training.Share(5)
+	contains(t, err, "a pass of 12 pictures cannot be shared by 5")
 }
 
 func TestReadTraining(t *testing.T) {
