@@ -64,6 +64,7 @@ type line struct {
 	Whitening  *float64              `json:"whitening,omitempty"`
 	PerSecond  float64               `json:"pictures_per_second,omitempty"`
 	Elapsed    float64               `json:"elapsed_seconds,omitempty"`
+	Left       float64               `json:"left_seconds,omitempty"`
 	Evaluation []trainrun.Evaluation `json:"evaluations,omitempty"`
 	Reason     string                `json:"reason,omitempty"`
 	Done       *bool                 `json:"done,omitempty"`
@@ -77,7 +78,7 @@ func (d *display) write(l line) {
 func (d *display) step(s fit.Step) {
 	if d.json {
 		l := line{Event: "step", Iteration: s.Iteration, Iterations: s.Iterations, Rate: s.LearningRate, Loss: s.Loss, CE: s.CE, Aux: s.Aux,
-			PerSecond: s.PicturesPerSecond, Elapsed: s.Elapsed.Seconds()}
+			PerSecond: s.PicturesPerSecond, Elapsed: s.Elapsed.Seconds(), Left: s.Left.Seconds()}
 		if !math.IsNaN(s.Whitening) {
 			l.Whitening = &s.Whitening
 		}
@@ -88,13 +89,12 @@ func (d *display) step(s fit.Step) {
 	if !math.IsNaN(s.Whitening) {
 		losses += fmt.Sprintf("  whitening %.3f", s.Whitening)
 	}
-	text := fmt.Sprintf("%s  lr %.4f  %.1f images/s", losses, s.LearningRate, s.PicturesPerSecond)
+	text := fmt.Sprintf("%s  lr %.4f  %.1f images/s  %v left", losses, s.LearningRate, s.PicturesPerSecond, s.Left.Round(time.Second))
 	if d.progress.terminal {
 		d.progress.describe("training", text, s.Iteration, s.Iterations)
 		return
 	}
-	left := time.Duration(float64(s.Elapsed) / float64(s.Iteration) * float64(s.Iterations-s.Iteration)).Round(time.Second)
-	d.say(fmt.Sprintf("iteration %d/%d  %s  %v left", s.Iteration, s.Iterations, text, left))
+	d.say(fmt.Sprintf("iteration %d/%d  %s", s.Iteration, s.Iterations, text))
 }
 
 func (d *display) searching(done, total int) {

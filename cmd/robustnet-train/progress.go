@@ -28,7 +28,8 @@ func isTerminal(w io.Writer) bool {
 // show moves the bar of a stage, or begins one. It is taken away when all is done.
 func (p *progress) show(stage string, done, total int) { p.describe(stage, stage, done, total) }
 
-// describe is show with another text than the stage's name before the bar.
+// describe is show with another text than the stage's name before the bar, one that says how
+// long it will take: the bar would count what was done before a training was resumed.
 func (p *progress) describe(stage, text string, done, total int) {
 	if !p.terminal || total < 1 {
 		return
@@ -37,9 +38,8 @@ func (p *progress) describe(stage, text string, done, total int) {
 		p.clear()
 		p.stage = stage
 		p.bar = progressbar.NewOptions(total, progressbar.OptionSetDescription(text), progressbar.OptionSetWriter(p.to), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetPredictTime(text == stage), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish())
-		_ = p.bar.Set(max(done-1, 0)) // what goes on where it stood has not done all of it now
 	}
 	p.bar.Describe(text)
 	_ = p.bar.Set(done) // fails only beyond the total

@@ -59,6 +59,9 @@ type Step struct {
 	Iterations int
 	// Elapsed is the time since the training began, those before it was resumed included.
 	Elapsed time.Duration
+	// Left is how long the iterations that remain take, by those since the training was begun
+	// or resumed.
+	Left time.Duration
 }
 
 // Outcome is how a training ended.
@@ -104,6 +107,7 @@ type trainer struct {
 	began     time.Time
 	saved     time.Time // when the last checkpoint was
 	reported  time.Time // when the report was rewritten
+	iterating pace
 	progress  run.Progress
 	model     *model.Model
 	sgd       *model.SGD

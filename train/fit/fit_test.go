@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,113 +254,6 @@ func child(t *testing.T, dir string, environment ...string) (*exec.Cmd, *bufio.S
 	return cmd, bufio.NewScanner(out), errs
 }
 
-// TestKilled kills a training again and again: in the midst of iterations, of checkpoints
-// being written, of masks being selected.
-func TestKilled(t *testing.T) {
-	lib := library(t)
-	c := config(t, streets(t, 8))
-	want := straight(t, lib, c)
-	r := create(t, c)
-	for _, line := range []string{"iteration 1", "iteration 3", "mask 4", "iteration 6", "iteration 10"} {
-		cmd, lines, errs := child(t, r.Dir)
-		for lines.Scan() && lines.Text() != line {
-		}
-		if lines.Text() != line {
-			t.Fatalf("the child ended before %q: %s", line, errs)
-		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
-	}
-	cmd, lines, errs := child(t, r.Dir)
-	for lines.Scan() {
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("the last child: %v\n%s", err, errs)
-	}
-	same(t, open(t, r.Dir), want)
-	if got, want := losses(t, r.Dir), losses(t, want.Dir); !slices.Equal(got, want) {
-		t.Errorf("losses\n%v, want\n%v", got, want)
-	}
-	if left, _ := filepath.Glob(filepath.Join(r.Dir, ".*")); len(left) > 4 {
-		t.Errorf("parts of files are left: %v", left)
-	}
-}
-
-// TestInterrupted stops a training between iterations, as Ctrl-C does, and when time is up.
-func TestInterrupted(t *testing.T) {
-	lib := library(t)
-	c := config(t, streets(t, 8))
-	c.Training.LogEvery = 4 // stops between lines
-	want := straight(t, lib, c)
-	r := create(t, c)
-	ctx, cancel := context.WithCancel(context.Background())
-	o := options()
-	o.SaveEvery = time.Hour
-	o.Events.Step = func(s fit.Step) {
-		if s.Iteration == 3 {
-			cancel()
-		}
-	}
-	outcome, err := fit.Run(ctx, lib, r, o)
-	if err != nil || outcome.Done || outcome.Iterations != 3 {
-		t.Fatalf("stopped with %+v, %v", outcome, err)
-	}
-	status, err := run.ReadStatus(r.Dir)
-	if err != nil || status.State != "stopped" || status.Iteration != 3 {
-		t.Errorf("status %+v, %v", status, err)
-	}
-	o = options()
-	o.MaxTime = time.Nanosecond
-	if outcome, err := fit.Run(context.Background(), lib, open(t, r.Dir), o); err != nil || outcome.Done || outcome.Iterations != 3 {
-		t.Fatalf("without time: %+v, %v", outcome, err)
-	}
-	if _, err := fit.Run(context.Background(), lib, open(t, r.Dir), options()); err != nil {
-		t.Fatal(err)
-	}
-	same(t, open(t, r.Dir), want)
-}
-
-// TestInterruptedValidation is stopped in validations, in the midst of the training and after
-// its end, and makes up for them.
-func TestInterruptedValidation(t *testing.T) {
-	lib := library(t)
-	c := config(t, streets(t, 4))
-	c.Training.Iterations, c.Training.ValidateEvery, c.Training.Patience = 6, 3, 9
-	want := straight(t, lib, c)
-	r := create(t, c)
-	for _, at := range []int{3, 6} {
-		ctx, cancel := context.WithCancel(context.Background())
-		o, iteration := options(), 0
-		o.Events.Step = func(s fit.Step) { iteration = s.Iteration }
-		o.Events.Validating = func(_ string, done, _ int) {
-			if done == 2 && iteration == at {
-				cancel()
-			}
-		}
-		outcome, err := fit.Run(ctx, lib, open(t, r.Dir), o)
-		if err != nil || outcome.Done || outcome.Iterations != at {
-			t.Fatalf("stopped in the validation of iteration %d with %+v, %v", at, outcome, err)
-		}
-		if status, err := run.ReadStatus(r.Dir); err != nil || status.State != "stopped" {
-			t.Errorf("status %+v, %v", status, err)
-		}
-	}
-	if outcome, err := fit.Run(context.Background(), lib, open(t, r.Dir), options()); err != nil || !outcome.Done {
-		t.Fatalf("ended with %+v, %v", outcome, err)
-	}
-	same(t, open(t, r.Dir), want)
-	got, err := run.ReadEvaluations(r.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := run.ReadEvaluations(want.Dir)
-	if err != nil || len(all) != 2 || !reflect.DeepEqual(got, all) {
-		t.Errorf("evaluations %+v, want %+v, %v", got, all, err)
-	}
-}
-
 // TestDiskFull cannot write checkpoints from the fifth iteration on.
 func TestDiskFull(t *testing.T) {
 	lib := library(t)
@@ -488,51 +380,4 @@ func TestLearns(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// TestRanks trains with two processes that share each batch, and compares them with one that
-// has it to itself.
-func TestRanks(t *testing.T) {
-	lib := library(t)
-	c := config(t, streets(t, 8))
-	// Fresh weights and small crops magnify rounding from step to step, up to a percent of the
-	// loss by the second one at common rates, and more clusters have closer calls. Package
-	// model compares the steps themselves.
-	c.Training.Batch, c.Training.LearningRate, c.Whitening.Clusters = 4, 3e-7, 3
-	want := straight(t, lib, c)
-	r := create(t, c)
-	port := freePort(t)
-	var all []*exec.Cmd
-	var errs []*strings.Builder
-	for rank := range 2 {
-		cmd, _, err := child(t, r.Dir, "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port, "WORLD_SIZE=2", fmt.Sprintf("RANK=%d", rank))
-		all, errs = append(all, cmd), append(errs, err)
-	}
-	for rank, cmd := range all {
-		if err := cmd.Wait(); err != nil {
-			t.Fatalf("rank %d: %v\n%s", rank, err, errs[rank])
-		}
-	}
-	got := open(t, r.Dir)
-	if !maps.EqualFunc(got.Masks, want.Masks, slices.Equal) {
-		t.Error("the masks differ")
-	}
-	expected := losses(t, want.Dir)
-	for i, loss := range losses(t, r.Dir) {
-		if math.Abs(loss-expected[i]) > 1e-4*expected[i] {
-			t.Errorf("iteration %d: loss %v of two processes, %v of one", i+1, loss, expected[i])
-		}
-	}
-}
-
-// freePort returns a port that nobody listened on a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

@@ -217,10 +217,11 @@ func (t *trainer) iterate(s *torch.Scope) error {
 	}
 	sums.elapsed = time.Since(start)
 	t.sums.add(sums)
+	t.iterating.add(sums.elapsed)
 	t.progress.Seconds += sums.elapsed.Seconds()
 	if t.Events.Step != nil {
 		t.Events.Step(Step{Metric: sums.metric(t.progress.Iterations), Iterations: t.config.Iterations,
-			Elapsed: time.Duration(t.progress.Seconds * float64(time.Second))})
+			Elapsed: time.Duration(t.progress.Seconds * float64(time.Second)), Left: t.iterating.of(t.config.Iterations - t.progress.Iterations)})
 	}
 	return nil
 }

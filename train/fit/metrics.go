@@ -19,6 +19,22 @@ type sums struct {
 	elapsed, waited              time.Duration
 }
 
+// pace is how fast iterations are taken, whatever comes between them.
+type pace struct {
+	iterations int
+	elapsed    time.Duration
+}
+
+func (p *pace) add(d time.Duration) {
+	p.iterations++
+	p.elapsed += d
+}
+
+// of returns the time of so many iterations.
+func (p *pace) of(iterations int) time.Duration {
+	return time.Duration(float64(p.elapsed) / float64(p.iterations) * float64(iterations))
+}
+
 // addLosses counts the losses of a pass.
 func (u *sums) addLosses(s *torch.Scope, l model.Losses) {
 	if s.Err() != nil {
