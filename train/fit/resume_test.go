@@ -118,4 +118,3 @@ func TestInterruptedValidation(t *testing.T) {
 		t.Errorf("evaluations %+v, want %+v, %v", got, all, err)
 	}
 }
-
