@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // asProgram is the variable that makes the test binary behave as the program itself, which
@@ -45,14 +45,7 @@ func asProcess(t *testing.T, environment []string, args ...string) (code int, st
 // torchLibrary names libtorch for a process, or skips.
 func torchLibrary(t *testing.T) []string {
 	t.Helper()
-	path, err := filepath.Abs(cmp.Or(os.Getenv("ROBUSTNET_TORCH_LIBRARY"), "../../build/lib/librobustnet-torch.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("libtorch is not here; run make setup, or set ROBUSTNET_TORCH_LIBRARY: %v", err)
-	}
-	return []string{"ROBUSTNET_TORCH_LIBRARY=" + path}
+	return []string{"ROBUSTNET_TORCH_LIBRARY=" + torchtest.Path(t)}
 }
 
 // references returns the folders of numbers from the published implementation, or skips.
