@@ -180,7 +180,7 @@ func (a *adaptation) compute(ctx context.Context, s *torch.Scope) error {
 
 func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Model, when string, adapted bool) ([]trainrun.Evaluation, error) {
 	var all []trainrun.Evaluation
-	predictor := evaluate.NewNetwork(s, m, evaluate.Inference{MaxWidth: a.maxWidth})
+	predictor := evaluate.NewNetwork(s, m, evaluate.Inference{Framing: evaluate.Framing{MaxWidth: a.maxWidth}})
 	for _, set := range a.sets {
 		done, stage := 0, "evaluating on "+set.Name+" "+when
 		result, err := evaluate.Score(ctx, predictor, a.run.Config.Labels, set, func(int, *data.Picture, []uint8) {

@@ -18,7 +18,8 @@ import (
 )
 
 const evalHelp = `Eval compares models on labelled pictures: run folders, also of trainings that go on, and
-model files that 'export' wrote. Each model is run on each domain, and mean intersection over
+model files that 'export' wrote. Of a folder it takes the last checkpoint, unless another one is
+named, such as RUN/best.safetensors. Each model is run on each domain, and mean intersection over
 union (mIoU) over the classes, pixel accuracy and speed are printed, in points of 100.
 
 By default a run sees each picture once, whole and at its own size, which is the published
@@ -70,7 +71,7 @@ func newEval() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringArrayVar(&o.models, "model", nil, "run folder, or model file ending in .onnx; may be repeated")
+	flags.StringArrayVar(&o.models, "model", nil, "run folder, checkpoint in one, or model file ending in .onnx; may be repeated")
 	flags.StringArrayVar(&o.sources, "on", nil, "domain: [NAME=]LAYOUT=DIR[:SPLIT]; may be repeated")
 	flags.BoolVar(&o.classes, "classes", false, "print the IoU of every class, also with several domains")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
@@ -79,6 +80,7 @@ func newEval() *cobra.Command {
 	flags.BoolVar(&o.inference.Flip, "flip", false, "runs: average with the mirrored picture")
 	flags.IntVar(&o.inference.Window, "window", 0, "runs: side in pixels of sliding windows, overlapping by a third (default whole pictures)")
 	flags.IntVar(&o.inference.MaxWidth, "max-width", 0, "width in pixels beyond which pictures and labels are shrunk (default none)")
+	flags.IntVar(&o.inference.Square, "centre-square", 0, "height in pixels to scale pictures to, of which the centre square is scored: 1536 is usual for Mapillary")
 	flags.BoolVar(&o.corruptions, "corruptions", false, "score corrupted pictures, too")
 	flags.StringSliceVar(&o.kinds, "kinds", nil, "corruptions to apply (default all: "+strings.Join(texts(corrupt.Kinds()), ", ")+")")
 	flags.IntSliceVar(&o.severities, "severities", []int{1, 2, 3, 4, 5}, "severities of corruptions")

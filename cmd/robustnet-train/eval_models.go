@@ -30,8 +30,8 @@ type evalModel struct {
 	adapted bool
 }
 
-// openModels finds the models and names them: by the last part of their paths, or by the
-// whole where these are equal.
+// openModels finds the models and names them: by the last part of their paths, checkpoints by
+// the last two, or by the whole where these are equal.
 func (o *evalOptions) openModels() ([]*evalModel, error) {
 	var models []*evalModel
 	for _, path := range o.models {
@@ -44,15 +44,20 @@ func (o *evalOptions) openModels() ([]*evalModel, error) {
 		}
 		models = append(models, m)
 	}
+	named := map[string]int{}
 	for _, m := range models {
 		whole, err := filepath.Abs(m.path)
 		if err != nil {
 			return nil, err
 		}
 		m.name = filepath.Base(whole)
+		if folder := trainrun.Folder(whole); folder != whole {
+			m.name = filepath.Base(folder) + "/" + m.name
+		}
+		named[m.name]++
 	}
 	for _, m := range models {
-		if slices.ContainsFunc(models, func(other *evalModel) bool { return other != m && filepath.Base(other.path) == m.name }) {
+		if named[m.name] > 1 {
 			m.name = m.path
 		}
 	}
@@ -89,7 +94,7 @@ func (m *evalModel) read() error {
 		m.classes = labels.Set{Name: "its card", Classes: card.Classes, Ignore: card.Ignore}
 		return nil
 	}
-	config, err := trainrun.ReadConfig(m.path)
+	config, err := trainrun.ReadConfig(trainrun.Folder(m.path))
 	if err != nil {
 		return err
 	}
@@ -106,10 +111,10 @@ func (m *evalModel) with(ctx context.Context, o *evalOptions, f func(evaluate.Pr
 		}
 		defer context.AfterFunc(ctx, engine.Interrupt)()
 		p := evaluate.NewEngine(engine)
-		p.MaxWidth = o.inference.MaxWidth
+		p.Framing = o.inference.Framing
 		return errors.Join(f(p), engine.Close())
 	}
-	r, err := trainrun.Open(m.path)
+	r, err := trainrun.OpenCheckpoint(m.path)
 	if err != nil {
 		return err
 	}

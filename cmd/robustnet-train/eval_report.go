@@ -34,6 +34,7 @@ type evalInference struct {
 	Flip     bool      `json:"flip"`
 	Window   int       `json:"window"`
 	MaxWidth int       `json:"max_width"`
+	Square   int       `json:"centre_square"`
 }
 
 // evalResult is the accuracy of one model on one domain under one condition.
@@ -62,7 +63,7 @@ func (o *evalOptions) describe() evalInference {
 	if len(scales) == 0 {
 		scales = []float64{1}
 	}
-	return evalInference{scales, o.inference.Flip, o.inference.Window, o.inference.MaxWidth}
+	return evalInference{scales, o.inference.Flip, o.inference.Window, o.inference.MaxWidth, o.inference.Square}
 }
 
 func newEvalResult(m *evalModel, r evaluate.Result, c condition) evalResult {

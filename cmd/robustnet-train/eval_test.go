@@ -259,6 +259,37 @@ func TestEvalNames(t *testing.T) {
 	}
 }
 
+// TestEvalBest has a run whose best checkpoint, of iteration 7, sees road and whose last sees cars.
+func TestEvalBest(t *testing.T) {
+	dir, args := onCars(t)
+	cars, roads := filepath.Join(dir, "cars"), filepath.Join(dir, "roads")
+	r, err := trainrun.Open(cars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := trainrun.Open(roads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Progress.Iterations = 7
+	if err := r.SaveBest(other.Checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	best := filepath.Join(cars, trainrun.BestFile)
+	code, stdout, stderr := execute(t, append(args, "--model", best)...)
+	if code != cli.OK {
+		t.Fatal(stderr)
+	}
+	for _, want := range []string{"\ncars                   21.43 ", "\ncars/best.safetensors  28.57 "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("got\n%s\nwant %q in it", stdout, want)
+		}
+	}
+	if code, _, stderr := execute(t, "eval", "--model", filepath.Join(roads, trainrun.BestFile), "--on", args[len(args)-1]); code != cli.Failure || !strings.Contains(stderr, "name the folder") {
+		t.Errorf("without a best checkpoint: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestEvalCommandLines(t *testing.T) {
 	dir := t.TempDir()
 	cars, pictures := filepath.Join(dir, "cars"), filepath.Join(dir, "data")

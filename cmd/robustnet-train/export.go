@@ -53,7 +53,7 @@ func newExport() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.run, "run", "", "run folder")
+	flags.StringVar(&o.run, "run", "", "run folder, or checkpoint in one, such as RUN/best.safetensors")
 	flags.StringVar(&o.size, "size", "512x1024", "height and width of the model's input")
 	flags.StringVar(&o.out, "out", "", "model file to write")
 	flags.StringVar(&o.outputs, "outputs", "mask,style", "outputs: mask,style or mask,style,logits")
@@ -89,7 +89,7 @@ func (o *exportOptions) export(ctx context.Context) error {
 	if m.domains, err = openDomains("--eval", o.evaluations); err != nil {
 		return err
 	}
-	if m.run, err = trainrun.Open(o.run); err != nil {
+	if m.run, err = trainrun.OpenCheckpoint(o.run); err != nil {
 		return err
 	}
 	if err := m.open(); err != nil {

@@ -177,3 +177,45 @@ func TestLabelsStayWithPixels(t *testing.T) {
 		}
 	}
 }
+
+// Pictures of 8 rows become 4 high; the colours of their columns tell where these end up.
+func TestCentreSquare(t *testing.T) {
+	const ignored = data.Ignored
+	for name, c := range map[string]struct {
+		width int
+		row   []uint8 // of the square's labels
+	}{
+		"wide":   {16, []uint8{4, 6, 8, 10}},
+		"square": {8, []uint8{0, 2, 4, 6}},
+		"narrow": {4, []uint8{ignored, 0, 2, ignored}},
+		"line":   {1, []uint8{ignored, 0, ignored, ignored}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const height, side = 8, 4
+			p := &data.Picture{Width: c.width, Height: height}
+			for range height {
+				for x := range c.width {
+					p.Labels = append(p.Labels, uint8(x/2*2))
+					p.RGB = append(p.RGB, 100, 100, 100)
+				}
+			}
+			got := CentreSquare(p, side)
+			if got.Width != side || got.Height != side || !slices.Equal(got.Labels, slices.Repeat(c.row, side)) {
+				t.Errorf("%d×%d pixels with labels %v, want 4×4 of %v", got.Width, got.Height, got.Labels, c.row)
+			}
+			for i, id := range got.Labels {
+				want := uint8(100)
+				if id == ignored {
+					want = 0
+				}
+				if got.RGB[3*i] != want {
+					t.Errorf("pixel %d is %d, want %d", i, got.RGB[3*i], want)
+				}
+			}
+			p.Labels = nil
+			if CentreSquare(p, side).Labels != nil {
+				t.Error("labels where there were none")
+			}
+		})
+	}
+}

@@ -26,9 +26,7 @@ type Inference struct {
 	// overlap by a third; 0 is the whole picture. Instance norms then see a window's
 	// statistics.
 	Window int
-	// MaxWidth, in pixels, is the width beyond which [Score] shrinks pictures, and their
-	// labels, before they are segmented; 0 is no limit.
-	MaxWidth int
+	Framing
 }
 
 // The limits of scales and windows.
@@ -48,10 +46,7 @@ func (o Inference) Validate() error {
 	if o.Window != 0 && o.Window < minWindow {
 		errs = append(errs, fmt.Errorf("windows of %d pixels: %d or more are possible, 0 for whole pictures", o.Window, minWindow))
 	}
-	if o.MaxWidth != 0 && o.MaxWidth < minWindow {
-		errs = append(errs, fmt.Errorf("pictures of at most %d pixels' width: %d or more are possible, 0 for no limit", o.MaxWidth, minWindow))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.Framing.validate())...)
 }
 
 // Network is a [Predictor] by a network in libtorch.
@@ -96,9 +91,7 @@ func (n *Network) Predict(ctx context.Context, p *data.Picture) (ids []uint8, er
 	return ids, err
 }
 
-func (n *Network) frame(p *data.Picture) (*data.Picture, error) {
-	return Shrink(p, n.inference.MaxWidth)
-}
+func (n *Network) frame(p *data.Picture) (*data.Picture, error) { return n.inference.apply(p) }
 
 // logits returns the sum over scales and directions [1, classes, Height, Width].
 func (n *Network) logits(ctx context.Context, s *torch.Scope, p *data.Picture) (sum *torch.Tensor, err error) {

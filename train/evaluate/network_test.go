@@ -129,7 +129,7 @@ func TestNetwork(t *testing.T) {
 		}
 		for name, o := range map[string]evaluate.Inference{
 			"nothing": {}, "one scale": {Scales: []float64{1}}, "large window": {Window: 104},
-			"same twice": {Scales: []float64{1, 1}}, "wide enough": {MaxWidth: 104},
+			"same twice": {Scales: []float64{1, 1}}, "wide enough": {Framing: evaluate.Framing{MaxWidth: 104}},
 		} {
 			if d := differing(predict(o, p), whole); d > 0.0005 {
 				t.Errorf("%s: %.2f %% of the pixels differ from a single pass", name, 100*d)
@@ -190,7 +190,9 @@ func TestNetworkRefuses(t *testing.T) {
 			"few pixels":   {t.Context(), evaluate.Inference{}, &data.Picture{Width: 2, Height: 2, RGB: make([]uint8, 11)}, "11 bytes"},
 			"NaN scale":    {t.Context(), evaluate.Inference{Scales: []float64{math.NaN()}}, waves(32, 32), "scale NaN"},
 			"small window": {t.Context(), evaluate.Inference{Window: 1}, waves(32, 32), "windows of 1"},
-			"small width":  {t.Context(), evaluate.Inference{MaxWidth: -1}, waves(32, 32), "-1 pixels"},
+			"small width":  {t.Context(), evaluate.Inference{Framing: evaluate.Framing{MaxWidth: -1}}, waves(32, 32), "-1 pixels"},
+			"small square": {t.Context(), evaluate.Inference{Framing: evaluate.Framing{Square: 31}}, waves(32, 32), "squares of 31"},
+			"two framings": {t.Context(), evaluate.Inference{Framing: evaluate.Framing{MaxWidth: 64, Square: 64}}, waves(32, 32), "choose one"},
 		} {
 			_, err := evaluate.NewNetwork(s, m, c.o).Predict(c.ctx, c.p)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -208,7 +210,7 @@ func TestMaxWidthIsScoredShrunk(t *testing.T) {
 	withNetwork(t, func(_ *torch.Library, s *torch.Scope, m *model.Model) {
 		set := open(t, "scenes=day@96x64:900000-900001")
 		pictures := 0
-		result, err := evaluate.Score(t.Context(), evaluate.NewNetwork(s, m, evaluate.Inference{MaxWidth: 48}), labels.CamVid(), set,
+		result, err := evaluate.Score(t.Context(), evaluate.NewNetwork(s, m, evaluate.Inference{Framing: evaluate.Framing{MaxWidth: 48}}), labels.CamVid(), set,
 			func(i int, p *data.Picture, prediction []uint8) {
 				if pictures++; i != pictures-1 || p.Width != 48 || p.Height != 32 || len(p.Labels) != 48*32 || len(prediction) != 48*32 {
 					t.Errorf("picture %d has %d×%d pixels and %d labels; %d are predicted", i, p.Width, p.Height, len(p.Labels), len(prediction))
@@ -222,6 +224,22 @@ func TestMaxWidthIsScoredShrunk(t *testing.T) {
 			func(int, *data.Picture, []uint8) { stop() })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("stopped after one picture: error %v", err)
+		}
+	})
+}
+
+// A narrow picture leaves margins, which do not count.
+func TestCentreSquareIsScored(t *testing.T) {
+	withNetwork(t, func(_ *torch.Library, s *torch.Scope, m *model.Model) {
+		set := open(t, "scenes=day@64x96:900000-900000")
+		n := evaluate.NewNetwork(s, m, evaluate.Inference{Framing: evaluate.Framing{Square: 48}})
+		result, err := evaluate.Score(t.Context(), n, labels.CamVid(), set, func(_ int, p *data.Picture, prediction []uint8) {
+			if p.Width != 48 || p.Height != 48 || p.Labels[7] != data.Ignored || p.Labels[40] != data.Ignored || len(prediction) != 48*48 {
+				t.Errorf("%d×%d pixels, %d are predicted; the first row's labels are %v", p.Width, p.Height, len(prediction), p.Labels[:48])
+			}
+		})
+		if err != nil || result.Matrix.Pixels() == 0 || result.Matrix.Pixels() > 32*48 {
+			t.Errorf("result %+v, error %v", result, err)
 		}
 	})
 }

@@ -25,8 +25,7 @@ type framer interface {
 // Engine is a [Predictor] by a model file. Its masks are scaled to the size of the picture by
 // nearest neighbour, as in the accuracies of model cards.
 type Engine struct {
-	// MaxWidth is as in [Inference].
-	MaxWidth int
+	Framing
 
 	engine trt.Engine
 	pixels []byte
@@ -64,7 +63,7 @@ func (e *Engine) Run(ctx context.Context, p *data.Picture) (trt.Result, error) {
 	return e.engine.Run(&camera.Frame{Pix: e.pixels, Width: p.Width, Height: p.Height})
 }
 
-func (e *Engine) frame(p *data.Picture) (*data.Picture, error) { return Shrink(p, e.MaxWidth) }
+func (e *Engine) frame(p *data.Picture) (*data.Picture, error) { return e.apply(p) }
 
 // check refuses pictures whose pixels do not fit their size.
 func check(p *data.Picture) error {

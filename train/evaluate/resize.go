@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"math"
@@ -8,9 +9,48 @@ import (
 	"gocv.io/x/gocv"
 
 	"github.com/robustnet-edge/robustnet/camera/cvmat"
+	"github.com/robustnet-edge/robustnet/train/augment"
 	"github.com/robustnet-edge/robustnet/train/confusion"
 	"github.com/robustnet-edge/robustnet/train/data"
 )
+
+// Framing says of which size [Score] has pictures segmented and scored. The zero value leaves
+// them as they are.
+type Framing struct {
+	// MaxWidth, in pixels, is the width beyond which pictures are shrunk; 0 is no limit.
+	MaxWidth int
+	// Square, unless 0, is the height in pixels to which pictures are scaled, and the side of
+	// the square in their centre that is left, see [augment.CentreSquare]. Published figures
+	// of Mapillary Vistas are of 1536.
+	Square int
+}
+
+// maxSquare bounds the memory of a picture.
+const maxSquare = 8192
+
+func (f Framing) validate() error {
+	var errs []error
+	if f.MaxWidth != 0 && f.MaxWidth < minWindow {
+		errs = append(errs, fmt.Errorf("pictures of at most %d pixels' width: %d or more are possible, 0 for no limit", f.MaxWidth, minWindow))
+	}
+	if f.Square != 0 && (f.Square < minWindow || f.Square > maxSquare) {
+		errs = append(errs, fmt.Errorf("centre squares of %d pixels: %d to %d are possible, 0 for whole pictures", f.Square, minWindow, maxSquare))
+	}
+	if f.MaxWidth != 0 && f.Square != 0 {
+		errs = append(errs, errors.New("pictures are either shrunk to a width or scaled for a centre square; choose one"))
+	}
+	return errors.Join(errs...)
+}
+
+func (f Framing) apply(p *data.Picture) (*data.Picture, error) {
+	if f.Square == 0 {
+		return Shrink(p, f.MaxWidth)
+	}
+	if err := check(p); err != nil {
+		return nil, err
+	}
+	return augment.CentreSquare(p, f.Square), nil
+}
 
 // Shrink returns the picture no wider than maxWidth pixels: itself, or a copy whose pixels
 // are means over the areas that they cover and whose labels are the nearest. The height keeps

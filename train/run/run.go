@@ -130,12 +130,34 @@ func ReadConfig(dir string) (Config, error) {
 }
 
 // Open reads a run with its last checkpoint and checks that all of it fits.
-func Open(dir string) (*Run, error) {
+func Open(dir string) (*Run, error) { return open(dir, LastFile) }
+
+// OpenCheckpoint is Open for the path of a run folder or of a checkpoint in it, such as
+// RUN/best.safetensors.
+func OpenCheckpoint(path string) (*Run, error) {
+	if dir := Folder(path); dir != path {
+		return open(dir, filepath.Base(path))
+	}
+	return Open(path)
+}
+
+// Folder returns the run folder of a path as [OpenCheckpoint] takes it.
+func Folder(path string) string {
+	if filepath.Ext(path) == filepath.Ext(LastFile) {
+		return filepath.Dir(path)
+	}
+	return path
+}
+
+func open(dir, checkpoint string) (*Run, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	ck, err := readCheckpoint(filepath.Join(dir, LastFile))
+	ck, err := readCheckpoint(filepath.Join(dir, checkpoint))
+	if checkpoint == BestFile && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open run %s: it has no %s, which validations write; name the folder for its last checkpoint", dir, BestFile)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open run %s: %w", dir, err)
 	}

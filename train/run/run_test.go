@@ -258,3 +258,33 @@ func TestDamagedRuns(t *testing.T) {
 	_, err := Open(filepath.Join(sound, "none"))
 	contains(t, err, "it is no complete run")
 }
+
+func TestOpenCheckpoint(t *testing.T) {
+	c, ck := small(t)
+	dir := filepath.Join(t.TempDir(), "x")
+	r, err := Create(dir, c, ck)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := filepath.Join(dir, BestFile)
+	if _, err := OpenCheckpoint(best); err == nil || !strings.Contains(err.Error(), "which validations write") {
+		t.Errorf("without a best checkpoint: error %v", err)
+	}
+	ck.Progress.Iterations = 7
+	if err := r.SaveBest(ck); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{best: 7, dir: 0, filepath.Join(dir, LastFile): 0} {
+		got, err := OpenCheckpoint(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Dir != dir || got.Progress.Iterations != want {
+			t.Errorf("%s: folder %s, iteration %d, want %d", path, got.Dir, got.Progress.Iterations, want)
+		}
+	}
+	// Training on from there would lose what came after.
+	if _, err := Open(best); err == nil {
+		t.Error("Open takes a checkpoint for a run folder")
+	}
+}
