@@ -134,16 +134,16 @@ func TestAdaptCommandLines(t *testing.T) {
 		code int
 		args []string
 	}{
-		"say with --run which run to adapt":    {cli.Usage, []string{"--run", run}},
-		"--batch 1: 2 or more are possible":    {cli.Usage, []string{"--run", run, "--images", "x", "--batch", "1"}},
-		"--limit 1: 2 or more are possible":    {cli.Usage, []string{"--run", run, "--images", "x", "--limit", "1"}},
-		"--max-width 8: 32 or more":            {cli.Usage, []string{"--run", run, "--images", "x", "--max-width", "8"}},
-		"the folder is not empty":              {cli.Failure, []string{"--run", run, "--images", "x", "--out", run}},
-		"list pictures: lstat none":            {cli.Failure, []string{"--run", run, "--images", "none"}},
-		"unknown layout \"camvdi\"":            {cli.Usage, []string{"--run", run, "--images", "camvdi=x"}},
-		"--threads -1":                         {cli.Usage, []string{"--run", run, "--images", camvid, "--threads", "-1"}},
-		"--device: device \"tpu\"":             {cli.Usage, []string{"--run", run, "--images", camvid, "--device", "tpu"}},
-		"make one with robustnet-train import": {cli.Failure, []string{"--run", "none", "--images", camvid}},
+		"say with --run which run to adapt":                           {cli.Usage, []string{"--run", run}},
+		"--batch 1: 2 or more are possible":                           {cli.Usage, []string{"--run", run, "--images", "x", "--batch", "1"}},
+		"--limit 1: 2 or more are possible":                           {cli.Usage, []string{"--run", run, "--images", "x", "--limit", "1"}},
+		"--max-width 8: 32 or more":                                   {cli.Usage, []string{"--run", run, "--images", "x", "--max-width", "8"}},
+		"the folder is not empty":                                     {cli.Failure, []string{"--run", run, "--images", "x", "--out", run}},
+		"list pictures: lstat none":                                   {cli.Failure, []string{"--run", run, "--images", "none"}},
+		"unknown layout \"camvdi\"":                                   {cli.Usage, []string{"--run", run, "--images", "camvdi=x"}},
+		"--threads -1":                                                {cli.Usage, []string{"--run", run, "--images", camvid, "--threads", "-1"}},
+		"--device: device \"tpu\"":                                    {cli.Usage, []string{"--run", run, "--images", camvid, "--device", "tpu"}},
+		"make one with robustnet-train fit or robustnet-train import": {cli.Failure, []string{"--run", "none", "--images", camvid}},
 	} {
 		code, _, stderr := execute(t, append([]string{"adapt"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, want) {

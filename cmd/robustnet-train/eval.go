@@ -169,6 +169,11 @@ func (o *evalOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if o.figures != "" {
+		if err := os.MkdirAll(o.figures, 0o755); err != nil {
+			return fmt.Errorf("--figures: %w", err)
+		}
+	}
 	report := evalReport{Inference: o.describe()}
 	err = o.measure(ctx, models, domains, &report)
 	if ctx.Err() != nil {

@@ -316,6 +316,7 @@ func TestEvalCommandLines(t *testing.T) {
 		"twice the same":      {[]string{"--model", cars, "--on", street, "--corruptions", "--kinds", "fog,fog"}, cli.Usage, "named twice"},
 		"severity":            {[]string{"--model", cars, "--on", street, "--corruptions", "--severities", "1,6"}, cli.Usage, "--severities 6: 1 to 5"},
 		"kinds alone":         {[]string{"--model", cars, "--on", street, "--kinds", "fog"}, cli.Usage, "--kinds is for --corruptions"},
+		"figures in a file":   {[]string{"--model", cars, "--on", street, "--figures", filepath.Join(photos, "images", "0.png")}, cli.Failure, "--figures: "},
 		"worst alone":         {[]string{"--model", cars, "--on", street, "--worst", "2"}, cli.Usage, "--worst is for --figures"},
 		"scale":               {[]string{"--model", cars, "--on", street, "--scales", "0,1"}, cli.Usage, "scale 0: 0.1 to 4"},
 		"window":              {[]string{"--model", cars, "--on", street, "--window", "-1"}, cli.Usage, "windows of -1 pixels"},

@@ -114,7 +114,7 @@ func TestCommandLines(t *testing.T) {
 		"groups, no groups": {[]string{"describe", "--whiten-group-size", "8"}, cli.Usage, "", "it is for sw, iternorm\n"},
 		"no group":          {[]string{"describe", "--method", "sw", "--whiten-group-size", "0"}, cli.Usage, "", "whitening groups of 0 channels: 1 to 1024 are possible\n"},
 		"run and trunk":     {[]string{"describe", "--run", "x", "--trunk", "resnet50"}, cli.Usage, "", "--run names the network; leave out --trunk\n"},
-		"no run":            {[]string{"describe", "--run", "none"}, cli.Failure, "", "make one with robustnet-train import\n"},
+		"no run":            {[]string{"describe", "--run", "none"}, cli.Failure, "", "make one with robustnet-train fit or robustnet-train import\n"},
 
 		"import nothing":          {[]string{"import"}, cli.Usage, "", "import: accepts 1 arg(s), received 0"},
 		"import nowhere":          {[]string{"import", pth}, cli.Usage, "", "say with --out which run folder to make\n"},

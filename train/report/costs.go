@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -32,8 +33,10 @@ type domainColumn struct {
 
 // costRow is one run. Numbers are written out; unknown ones as a dash.
 type costRow struct {
-	Name, Method, Trunk, State                   string
-	This                                         bool
+	Name, Method, Extras, Trunk, State string
+	This                               bool
+	// Adapted says that the network has seen pictures of a target.
+	Adapted                                      bool
 	Iterations, Parameters, MACs                 string
 	SecondsPerIteration, PicturesPerSecond, Time string
 	// MIoU is by the columns.
@@ -100,7 +103,7 @@ func sameFolder(a, b string) bool {
 
 func (t costTable) row(r record) (costRow, error) {
 	row := costRow{
-		Name: r.name(), Method: methodName(r.Config.Method), Trunk: trunkName(r.Config.Network), State: r.Status.State,
+		Name: r.name(), Method: methodName(r.Config.Method), Extras: strings.Join(extras(r.Config), ", "), Adapted: r.Config.Adapted != "", Trunk: trunkName(r.Config.Network), State: r.Status.State,
 		Iterations: none, SecondsPerIteration: none, Time: none,
 		PicturesPerSecond: small(mean(r.Metrics, func(m run.Metric) float64 { return m.PicturesPerSecond })),
 	}

@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/robustnet-edge/robustnet/train/augment"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
@@ -92,6 +94,29 @@ func trunkName(s nn.Spec) string {
 	return name
 }
 
+// extras are the additions to a training that a network does not show.
+func extras(c run.Config) []string {
+	t := c.Training
+	if t == nil {
+		return nil
+	}
+	var names []string
+	for _, e := range []struct {
+		name string
+		on   bool
+	}{
+		{"PASTA", t.Augmentation.PASTA != augment.PASTA{}},
+		{"consistency", t.Extras.Consistency > 0},
+		{"MixStyle", t.Extras.MixStyle > 0},
+		{"FDA", t.Augmentation.FDA.Probability > 0},
+	} {
+		if e.on {
+			names = append(names, e.name)
+		}
+	}
+	return names
+}
+
 func details(c run.Config) string {
 	text := fmt.Sprintf("%s head, output stride %d, %d classes (%s)", c.Network.Head, c.Network.OutputStride, c.Network.Classes, c.Labels.Name)
 	if w := c.Whitening; w != nil {
@@ -99,6 +124,9 @@ func details(c run.Config) string {
 		if w.Clusters > 0 {
 			text += fmt.Sprintf(", %d clusters", w.Clusters)
 		}
+	}
+	if names := extras(c); names != nil {
+		text += ", trained with " + strings.Join(names, ", ")
 	}
 	return text
 }

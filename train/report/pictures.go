@@ -51,7 +51,7 @@ var kinds = []struct {
 }{
 	{"sample", "Sample", segmented, 6},
 	{"worst", "Worst", segmented, 4},
-	{"rebuilt", "Picture", []figurePart{{"image", "image", false}, {"base", "rebuilt from the baseline's features", false}, {"whitened", "rebuilt from whitened features", false}}, 4},
+	{"rebuilt", "Picture", []figurePart{{"image", "image", false}, {"base", "rebuilt without this whitening", false}, {"whitened", "rebuilt from whitened features", false}}, 4},
 }
 
 // figurePart is a part's name in the file's name, and what it shows. Drawn ones have few

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/robustnet-edge/robustnet/train/augment"
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -162,6 +163,25 @@ func TestComplete(t *testing.T) {
 		if card := content(d.classed("card")[len(d.classed("card"))-1]); !strings.Contains(card, text) {
 			t.Errorf("the configuration lacks %q: %s", text, card)
 		}
+	}
+}
+
+// What a training had besides its method is named, so that rows of one method differ.
+func TestExtrasAreNamed(t *testing.T) {
+	training := run.PublishedTraining(256)
+	training.Augmentation.PASTA = augment.PublishedPASTA()
+	training.Extras.MixStyle = 0.5
+	r := record{Dir: t.TempDir(), Config: run.Config{Network: nn.DefaultSpec(), Method: nn.ISW, Training: &training, Adapted: "night"}}
+	row, err := costTable{}.row(r)
+	if err != nil || row.Extras != "PASTA, MixStyle" || !row.Adapted {
+		t.Errorf("row %+v, error %v", row, err)
+	}
+	if text := details(r.Config); !strings.HasSuffix(text, ", trained with PASTA, MixStyle") {
+		t.Errorf("details %q", text)
+	}
+	training = run.PublishedTraining(256)
+	if names := extras(r.Config); names != nil {
+		t.Errorf("the published recipe has the extras %q", names)
 	}
 }
 

@@ -135,7 +135,11 @@ func speed(r record) []fact {
 		facts = append(facts, fact{"waiting for data", percent(m), "of the time"})
 	}
 	if r.Status.Seconds > 0 {
-		facts = append(facts, fact{"training time", duration(r.Status.Seconds), "so far"})
+		hint := "so far"
+		if r.Status.State == "done" {
+			hint = ""
+		}
+		facts = append(facts, fact{"training time", duration(r.Status.Seconds), hint})
 	}
 	return facts
 }

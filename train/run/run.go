@@ -119,7 +119,7 @@ func ReadConfig(dir string) (Config, error) {
 	err := strictyaml.Read(path, &c, placement, labels.ColorArray())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return c, fmt.Errorf("open run %s: it has no %s, so it is no complete run; make one with robustnet-train import", dir, ConfigFile)
+		return c, fmt.Errorf("open run %s: it has no %s, so it is no complete run; make one with robustnet-train fit or robustnet-train import", dir, ConfigFile)
 	case err != nil:
 		return c, fmt.Errorf("open run: %w", err)
 	}
