@@ -1,12 +1,14 @@
 package evaluate
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -14,6 +16,7 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/labels"
+	"github.com/robustnet-edge/robustnet/train/run"
 )
 
 // Exhibit is a picture to be shown with its labels and its prediction, both in Classes.
@@ -32,9 +35,43 @@ func (s *Scoring) Exhibit(name string, p *data.Picture, prediction []uint8) (Exh
 	return Exhibit{name, miou, p, prediction, s.Classes}, err
 }
 
-// Write draws dir/NAME_image.png, NAME_truth.png and NAME_prediction.png, classes in their
-// colours and other labels in black. The folder must exist.
-func (e Exhibit) Write(dir, name string) error {
+// Exhibits are exhibits of one kind, such as the worst ones.
+type Exhibits struct {
+	Kind string
+	List []Exhibit
+}
+
+// WriteExhibits draws all exhibits into a folder, which it makes: of the i-th one of a kind
+// KIND_i_image.png, KIND_i_truth.png and KIND_i_prediction.png, classes in their colours and
+// other labels in black. [run.FiguresList] names them. Those without a picture are left out.
+func WriteExhibits(dir string, kinds ...Exhibits) error {
+	if err := writeExhibits(dir, kinds); err != nil {
+		return fmt.Errorf("draw figures: %w", err)
+	}
+	return nil
+}
+
+func writeExhibits(dir string, kinds []Exhibits) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var list bytes.Buffer
+	for _, kind := range kinds {
+		for i, e := range kind.List {
+			if e.Picture == nil {
+				continue
+			}
+			files := fmt.Sprintf("%s_%d", kind.Kind, i)
+			if err := e.write(dir, files); err != nil {
+				return err
+			}
+			fmt.Fprintf(&list, "%s\t%.2f\t%s\n", files, e.MIoU, e.Name)
+		}
+	}
+	return atomicfile.Bytes(filepath.Join(dir, run.FiguresList), list.Bytes())
+}
+
+func (e Exhibit) write(dir, name string) error {
 	size := image.Rect(0, 0, e.Picture.Width, e.Picture.Height)
 	palette := slices.Repeat(color.Palette{color.Black}, 256)
 	for i, c := range e.Classes.Classes {
@@ -46,7 +83,7 @@ func (e Exhibit) Write(dir, name string) error {
 	for part, img := range map[string]image.Image{"image": e.Picture.Image(), "truth": classes(e.Picture.Labels), "prediction": classes(e.Prediction)} {
 		path := filepath.Join(dir, name+"_"+part+".png")
 		if err := atomicfile.Replace(path, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
-			return fmt.Errorf("draw figures: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -374,7 +374,7 @@ func TestLearns(t *testing.T) {
 			t.Errorf("%s: %d covariances before, %d after", tap, len(c.Before), len(c.After))
 		}
 	}
-	for _, file := range []string{run.BestFile, run.ReportFile, run.StatusFile, "figures/sample_0_image.png", "figures/sample_5_prediction.png", "figures/worst_0_truth.png"} {
+	for _, file := range []string{run.BestFile, run.ReportFile, run.StatusFile, "figures/list.txt", "figures/sample_0_image.png", "figures/sample_5_prediction.png", "figures/worst_0_truth.png"} {
 		if _, err := os.Stat(filepath.Join(r.Dir, file)); err != nil {
 			t.Error(err)
 		}

@@ -1,8 +1,6 @@
 package fit
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/robustnet-edge/robustnet/train/data"
@@ -57,22 +55,6 @@ func (g *gallery) see(set, n int, name string, scoring *evaluate.Scoring, p *dat
 
 // write draws all into the run's folder.
 func (g *gallery) write() error {
-	folder := filepath.Join(g.dir, run.FiguresDir)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("draw figures: %w", err)
-	}
-	for i, e := range g.shown[:len(g.samples)] {
-		if e.Picture == nil {
-			continue
-		}
-		if err := e.Write(folder, fmt.Sprintf("sample_%d", i)); err != nil {
-			return err
-		}
-	}
-	for i, e := range g.worst.Exhibits {
-		if err := e.Write(folder, fmt.Sprintf("worst_%d", i)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return evaluate.WriteExhibits(filepath.Join(g.dir, run.FiguresDir),
+		evaluate.Exhibits{Kind: "sample", List: g.shown[:len(g.samples)]}, evaluate.Exhibits{Kind: "worst", List: g.worst.Exhibits})
 }

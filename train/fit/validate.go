@@ -83,7 +83,7 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 		}
 		done := 0
 		result, err := evaluate.Score(ctx, network, t.run.Config.Labels, set, func(n int, p *data.Picture, prediction []uint8) {
-			v.gallery.see(i, n, set.Sample(n).Name, scoring, p, prediction)
+			v.gallery.see(i, n, set.Name+" "+set.Sample(n).Name, scoring, p, prediction)
 			if done++; t.Events.Validating != nil {
 				t.Events.Validating(set.Name, done, set.Len())
 			}

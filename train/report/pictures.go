@@ -15,10 +15,11 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/image/draw"
 
-	"github.com/robustnet-edge/robustnet/train/labels"
+	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/trt"
 )
@@ -27,13 +28,15 @@ import (
 type pictures struct {
 	Samples, Worst, Rebuilt []pictureRow
 	Classes                 []trt.Class
-	// Reconstruct is the command that makes the rebuilt ones.
+	// Reconstruct is the command that makes the rebuilt ones; empty where nothing is whitened.
 	Reconstruct string
 }
 
 // pictureRow are pictures side by side.
 type pictureRow struct {
 	Title string
+	// Name is what the picture is called where it comes from, with its mIoU; it may be empty.
+	Name  string
 	Parts []picturePart
 }
 
@@ -65,8 +68,15 @@ var segmented = []figurePart{{"image", "image", false}, {"truth", "truth", true}
 
 var figureName = regexp.MustCompile(`^(sample|worst|rebuilt)_([0-9]{1,6})_(image|truth|prediction|base|whitened)\.png$`)
 
-func readPictures(dir string, set labels.Set) (pictures, error) {
-	p := pictures{Classes: set.Classes, Reconstruct: "robustnet-train reconstruct --run " + dir}
+func readPictures(dir string, c run.Config) (pictures, error) {
+	p := pictures{Classes: c.Labels.Classes}
+	if c.Method != nn.Base {
+		source := "LAYOUT=DIR"
+		if c.Training != nil && len(c.Training.Sources) > 0 {
+			source = c.Training.Sources[0]
+		}
+		p.Reconstruct = fmt.Sprintf("robustnet-train reconstruct --run %s --on %s", dir, source)
+	}
 	folder := filepath.Join(dir, run.FiguresDir)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,13 +97,14 @@ func readPictures(dir string, set labels.Set) (pictures, error) {
 			numbers[match[1]] = append(numbers[match[1]], n)
 		}
 	}
-	var errs []error
+	names, err := readNames(filepath.Join(folder, run.FiguresList))
+	errs := []error{err}
 	rows := map[string][]pictureRow{}
 	for _, kind := range kinds {
 		found := numbers[kind.name]
 		slices.Sort(found)
 		for i, n := range found[:min(len(found), kind.limit)] {
-			row := pictureRow{Title: fmt.Sprintf("%s %d", kind.title, i+1)}
+			row := pictureRow{Title: fmt.Sprintf("%s %d", kind.title, i+1), Name: names[fmt.Sprintf("%s_%d", kind.name, n)]}
 			for _, part := range kind.parts {
 				file := fmt.Sprintf("%s_%d_%s.png", kind.name, n, part.name)
 				if !files[file] {
@@ -108,6 +119,30 @@ func readPictures(dir string, set labels.Set) (pictures, error) {
 	}
 	p.Samples, p.Worst, p.Rebuilt = rows["sample"], rows["worst"], rows["rebuilt"]
 	return p, errors.Join(errs...)
+}
+
+// readNames returns the names in a list of figures by what the figures' files are called.
+func readNames(path string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read figures: %w", err)
+	}
+	names := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		name := parts[2]
+		if miou, err := strconv.ParseFloat(parts[1], 64); err == nil && isFinite(miou) {
+			name += ", mIoU " + points(miou)
+		}
+		names[parts[0]] = name
+	}
+	return names, nil
 }
 
 const (

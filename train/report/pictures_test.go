@@ -96,12 +96,19 @@ func TestReadPictures(t *testing.T) {
 	} {
 		save(t, dir, name, little)
 	}
-	p, err := readPictures(dir, labels.CamVid())
+	list := "sample_2\t41.26\tdusk a<b\nsample_10\tNaN\tno labels\nno line\n"
+	if err := os.WriteFile(filepath.Join(dir, run.FiguresDir, run.FiguresList), []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := readPictures(dir, run.Config{Labels: labels.CamVid()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Samples) != 2 || len(p.Worst) != 0 || len(p.Rebuilt) != 1 || len(p.Samples[0].Parts) != 2 || len(p.Samples[1].Parts) != 1 {
 		t.Errorf("the rows are %+v", p)
+	}
+	if a, b := p.Samples[0].Name, p.Samples[1].Name; a != "dusk a<b, mIoU 41.3" || b != "no labels" {
+		t.Errorf("the names are %q and %q", a, b)
 	}
 	if alt := p.Samples[0].Parts[1].Alt; alt != "Sample 1: prediction" {
 		t.Errorf("the text for the second part is %q", alt)
@@ -124,7 +131,7 @@ func TestHostilePictures(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			p, err := readPictures(dir, labels.CamVid())
+			p, err := readPictures(dir, run.Config{Labels: labels.CamVid()})
 			if err == nil || !strings.Contains(err.Error(), path) || len(p.Worst) != 1 || p.Worst[0].Parts[0].Picture != "" {
 				t.Errorf("read %+v, %v", p.Worst, err)
 			}

@@ -134,7 +134,7 @@ func gather(dir string, others []string) (*page, error) {
 	if p.Layers, err = layers(r); err != nil {
 		p.Notes = append(p.Notes, err.Error())
 	}
-	if p.Pictures, err = readPictures(dir, r.Config.Labels); err != nil {
+	if p.Pictures, err = readPictures(dir, r.Config); err != nil {
 		p.Notes = append(p.Notes, err.Error())
 	}
 	p.Costs, notes = newCostTable(r, others)

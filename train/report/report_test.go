@@ -238,10 +238,18 @@ func TestUntrained(t *testing.T) {
 	create(t, dir, nn.Base)
 	d := parse(t, write(t, dir, nil))
 	checkPage(t, d)
-	for _, text := range []string{"not trained here", "No evaluation yet", "robustnet-train reconstruct --run " + dir} {
+	for _, text := range []string{"not trained here", "No evaluation yet"} {
 		if !strings.Contains(d.text, text) {
 			t.Errorf("the page lacks %q", text)
 		}
+	}
+	if strings.Contains(d.text, "reconstruct") {
+		t.Error("the page asks for a reconstruction where nothing is whitened")
+	}
+	whitened := filepath.Join(t.TempDir(), "fresh")
+	create(t, whitened, nn.ISW)
+	if want := "robustnet-train reconstruct --run " + whitened + " --on camvid=/data/camvid:day_train"; !strings.Contains(write(t, whitened, nil), want) {
+		t.Errorf("the page lacks %q", want)
 	}
 	if len(d.all("svg"))+len(d.all("img"))+len(d.classed("notes")) > 0 {
 		t.Error("there are figures or notes")
@@ -303,7 +311,8 @@ func TestAdaptedIsMarked(t *testing.T) {
 	plain := run.Evaluation{Iteration: 5, Domain: "dusk", MIoU: 40, Pictures: 3}
 	adapted := plain
 	adapted.MIoU, adapted.Adapted = 50, true
-	if err := run.WriteEvaluations(dir, []run.Evaluation{plain, adapted}); err != nil {
+	early := run.Evaluation{Iteration: 2, Domain: "dusk", MIoU: 30, Pictures: 3}
+	if err := run.WriteEvaluations(dir, []run.Evaluation{early, plain, adapted}); err != nil {
 		t.Fatal(err)
 	}
 	d := parse(t, write(t, dir, nil))

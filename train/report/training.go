@@ -91,8 +91,12 @@ func column(metrics []run.Metric, name string, value func(run.Metric) float64) c
 	return c
 }
 
+// accuracyChart is empty before the second evaluation: points of one are no curves.
 func accuracyChart(all []run.Evaluation) chart {
 	var curves []curve
+	if !slices.ContainsFunc(all, func(e run.Evaluation) bool { return e.Iteration != all[0].Iteration }) {
+		return chart{}
+	}
 	for _, last := range run.LastEvaluations(all) {
 		line := curve{name: last.Domain, dots: true}
 		if last.Adapted {

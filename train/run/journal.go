@@ -12,6 +12,9 @@ const (
 	// of the worst ones, with the parts image, truth and prediction; and rebuilt_<n>_<part>.png
 	// of 'reconstruct', with the parts image, base and whitened.
 	FiguresDir = "figures"
+	// FiguresList, in it, has a line for each sample and worst picture: what its files are
+	// called, its mIoU in points, NaN without labels, and its name, between tabs.
+	FiguresList = "list.txt"
 )
 
 // Metric is one line of metrics.csv: means over the iterations since the line before it.
