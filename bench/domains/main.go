@@ -53,7 +53,8 @@ func run(folder string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return page.Execute(out, map[string]string{"Table": table(measured, reference), "Classes": classes(measured)})
+	return page.Execute(out, map[string]string{
+		"Table": table(measured, reference), "Verdict": verdict(measured, reference), "Classes": classes(measured)})
 }
 
 // method is what was measured of one: values by domain and seed.
@@ -174,6 +175,40 @@ func table(measured, reference map[string]*method) string {
 	}
 	return text.String()
 }
+
+// verdict says where ISW is better than base, and where both are better than the published code.
+func verdict(measured, reference map[string]*method) string {
+	var text strings.Builder
+	for _, pair := range []struct {
+		name, than string
+		a, b       *method
+	}{
+		{"ISW", "base", measured["isw"], measured["base"]},
+		{"base", "the published code's", measured["base"], reference["base"]},
+		{"ISW", "the published code's", measured["isw"], reference["isw"]},
+	} {
+		if pair.a == nil || pair.b == nil {
+			continue
+		}
+		var better, not []string
+		for _, d := range domains {
+			a, b := pair.a.miou[d], pair.b.miou[d]
+			if len(a) == 0 || len(b) == 0 {
+				continue
+			}
+			gain := mean(a) - mean(b)
+			if figure := fmt.Sprintf("%s (%+.2f)", d, gain); gain > 0 {
+				better = append(better, figure)
+			} else {
+				not = append(not, strings.Replace(figure, "-", "−", 1))
+			}
+		}
+		fmt.Fprintf(&text, "- %s against %s: better on %s; not better on %s.\n", pair.name, pair.than, list(better), list(not))
+	}
+	return text.String()
+}
+
+func list(names []string) string { return cmp.Or(strings.Join(names, ", "), "none") }
 
 // classes lists the IoU of every class by day and at dusk.
 func classes(measured map[string]*method) string {
