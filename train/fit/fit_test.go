@@ -27,6 +27,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/ranks"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 	"github.com/robustnet-edge/robustnet/train/whiten"
 )
 
@@ -93,15 +94,6 @@ func fillDisk() {
 
 // options save after every iteration.
 func options() fit.Options { return fit.Options{Threads: 1, Workers: 2, SaveEvery: time.Nanosecond} }
-
-func library(t *testing.T) *torch.Library {
-	t.Helper()
-	lib, err := torch.Load("")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
-	return lib
-}
 
 // streets makes a data set of n small pictures in which colour tells the class, and returns
 // its source.
@@ -255,7 +247,7 @@ func child(t *testing.T, dir string, environment ...string) (*exec.Cmd, *bufio.S
 
 // TestDiskFull cannot write checkpoints from the fifth iteration on.
 func TestDiskFull(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	c := config(t, streets(t, 8))
 	want := straight(t, lib, c)
 	r := create(t, c)
@@ -285,7 +277,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestBadData meets files that cannot be trained on, and goes on when they are mended.
 func TestBadData(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, dir string)
 		want  string
@@ -321,7 +313,7 @@ func TestBadData(t *testing.T) {
 
 // TestDiverged begins with weights whose loss is no number.
 func TestDiverged(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	r := create(t, config(t, streets(t, 8)))
 	for i := range r.Weights["final2.0.weight"].Data {
 		r.Weights["final2.0.weight"].Data[i] = math.MaxFloat32
@@ -336,7 +328,7 @@ func TestDiverged(t *testing.T) {
 // TestLearns trains to tell colours apart, with and without a whitening loss that matters, and
 // sees everything in the folder that a user is promised.
 func TestLearns(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	source := streets(t, 8)
 	trained := func(lambda float64) *run.Run {
 		c := config(t, source)

@@ -166,12 +166,16 @@ func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, do
 }
 
 // finish saves the training, and validates one that is done.
-func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (_ Outcome, err error) {
+func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcome, error) {
 	if err := t.flush(); err != nil {
 		return o, err
 	}
-	if o.Hash, err = t.save(s); err != nil {
+	weights, err := t.save(s)
+	if err != nil {
 		return o, err
+	}
+	if t.first() {
+		o.Hash = weights.Hash()
 	}
 	if o.Done {
 		if err := t.validate(ctx, s); err != nil {
@@ -277,18 +281,18 @@ func (t *trainer) checkpoint(s *torch.Scope) (c run.Checkpoint, err error) {
 	return c, nil
 }
 
-// save saves a checkpoint, if this process is the one that does, and returns its weights' hash.
-func (t *trainer) save(s *torch.Scope) (hash string, err error) {
+// save saves a checkpoint, if this process is the one that does, and returns its weights.
+func (t *trainer) save(s *torch.Scope) (nn.State, error) {
 	if !t.first() {
-		return "", nil
+		return nil, nil
 	}
 	c, err := t.checkpoint(s)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := t.run.Save(c); err != nil {
-		return "", err
+		return nil, err
 	}
 	t.run.Checkpoint = run.Checkpoint{Progress: c.Progress} // the rest would stay in memory for nothing
-	return c.Weights.Hash(), nil
+	return c.Weights, nil
 }

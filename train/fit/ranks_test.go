@@ -13,12 +13,13 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/fit"
 	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // TestRanks trains with two processes that share each batch, and compares them with one that
 // has it to itself.
 func TestRanks(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	c := config(t, streets(t, 8))
 	// Fresh weights and small crops magnify rounding from step to step, up to a percent of the
 	// loss by the second one at common rates, and more clusters have closer calls. Package
@@ -52,7 +53,7 @@ func TestRanks(t *testing.T) {
 
 // TestUnlikeRanks begins with another checkpoint, and with other settings, than rank 0.
 func TestUnlikeRanks(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	source := streets(t, 8)
 	first := create(t, config(t, source))
 	for name, edit := range map[string]func(*run.Config){

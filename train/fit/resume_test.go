@@ -10,12 +10,13 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/fit"
 	"github.com/robustnet-edge/robustnet/train/run"
+	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
 
 // TestKilled kills a training again and again: in the midst of iterations, of checkpoints
 // being written, of masks being selected.
 func TestKilled(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	c := config(t, streets(t, 8))
 	want := straight(t, lib, c)
 	r := create(t, c)
@@ -48,7 +49,7 @@ func TestKilled(t *testing.T) {
 
 // TestInterrupted stops a training between iterations, as Ctrl-C does, and when time is up.
 func TestInterrupted(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	c := config(t, streets(t, 8))
 	c.Training.LogEvery = 4 // stops between lines
 	want := straight(t, lib, c)
@@ -83,7 +84,7 @@ func TestInterrupted(t *testing.T) {
 // TestInterruptedValidation is stopped in validations, in the midst of the training and after
 // its end, and makes up for them.
 func TestInterruptedValidation(t *testing.T) {
-	lib := library(t)
+	lib := torchtest.Library(t)
 	c := config(t, streets(t, 4))
 	c.Training.Iterations, c.Training.ValidateEvery, c.Training.Patience = 6, 3, 9
 	want := straight(t, lib, c)

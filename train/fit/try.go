@@ -3,11 +3,10 @@ package fit
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -77,15 +76,13 @@ func (t *trainer) fed(ctx context.Context, lib *torch.Library, train func(s *tor
 
 // peakBytes returns the high-water mark of the process's resident memory.
 func peakBytes() int64 {
-	text, err := os.ReadFile("/proc/self/status")
+	self, err := procfs.Self()
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
+	status, err := self.NewStatus()
+	if err != nil {
+		return 0
 	}
-	return 0
+	return int64(status.VmHWM)
 }

@@ -16,6 +16,7 @@ import (
 type validator struct {
 	run         *run.Run
 	sets        []*data.Set
+	scorings    []*evaluate.Scoring // of the sets
 	evaluations []run.Evaluation
 	gallery     gallery
 }
@@ -27,10 +28,11 @@ func newValidator(r *run.Run, c run.Training) (*validator, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := evaluate.NewScoring(r.Config.Labels, set); err != nil {
+		scoring, err := evaluate.NewScoring(r.Config.Labels, set)
+		if err != nil {
 			return nil, fmt.Errorf("validate on %s: %w", set.Name, err)
 		}
-		v.sets = append(v.sets, set)
+		v.sets, v.scorings = append(v.sets, set), append(v.scorings, scoring)
 	}
 	all, err := run.ReadEvaluations(r.Dir)
 	if err != nil {
@@ -77,13 +79,9 @@ func (t *trainer) measure(ctx context.Context, s *torch.Scope) error {
 	var now []run.Evaluation
 	sum := 0.0
 	for i, set := range v.sets {
-		scoring, err := evaluate.NewScoring(t.run.Config.Labels, set)
-		if err != nil {
-			return err
-		}
 		done := 0
 		result, err := evaluate.Score(ctx, network, t.run.Config.Labels, set, func(n int, p *data.Picture, prediction []uint8) {
-			v.gallery.see(i, n, set.Name+" "+set.Sample(n).Name, scoring, p, prediction)
+			v.gallery.see(i, n, set.Name+" "+set.Sample(n).Name, v.scorings[i], p, prediction)
 			if done++; t.Events.Validating != nil {
 				t.Events.Validating(set.Name, done, set.Len())
 			}
