@@ -22,6 +22,7 @@ func (f *Feed) order(ctx context.Context, iteration int, tasks chan<- task) erro
 			for micro := range o.Accumulate {
 				p := f.fresh()
 				p.Iteration, p.Domain, p.Micro = iteration, d, micro
+				p.Random = mix(o.Seed, uint64(iteration), uint64(d), uint64(micro))
 				select {
 				case f.ready <- p:
 				case <-ctx.Done():

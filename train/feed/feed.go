@@ -55,6 +55,9 @@ type Batch struct {
 	// Iteration counts steps of all domains; Domain is the set's number, 0 with Concat; Micro
 	// counts the batches of a step.
 	Iteration, Domain, Micro int
+	// Random begins the random numbers of whatever is done with the batch; it is the same in
+	// all processes.
+	Random uint64
 	// Side is that of the crops in pixels, and Size their number.
 	Side, Size int
 	// Pictures holds Size crops of Side rows of Side pixels of three bytes.

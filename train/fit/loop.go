@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/robustnet-edge/robustnet/train/feed"
 	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/report"
@@ -239,7 +238,7 @@ func (t *trainer) pass(s *torch.Scope, sums *sums) error {
 	}
 	defer t.feed.Release(batch)
 	sums.waited += time.Since(start)
-	t.model.StepSeed = stepSeed(t.config.Seed, batch)
+	t.model.StepSeed = batch.Random
 	s.In(func(s *torch.Scope) {
 		x := model.Pictures(s, batch.Pictures, batch.Size, batch.Side, batch.Side)
 		labels := model.Labels(s, batch.Labels, batch.Size, batch.Side, batch.Side)
@@ -254,15 +253,6 @@ func (t *trainer) pass(s *torch.Scope, sums *sums) error {
 	sums.passes++
 	sums.pictures += batch.Size * t.world()
 	return s.Err()
-}
-
-// stepSeed begins the random numbers of a pass.
-func stepSeed(seed uint64, b *feed.Batch) uint64 {
-	for _, v := range []int{b.Iteration, b.Domain, b.Micro} {
-		seed = (seed ^ uint64(v)) * 0x9E3779B97F4A7C15
-		seed ^= seed >> 29
-	}
-	return seed
 }
 
 // checkpoint reads the state back from the device.
