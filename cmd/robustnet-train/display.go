@@ -55,6 +55,9 @@ func (d *display) begin(r *trainrun.Run) {
 // line is one of JSON.
 type line struct {
 	Event      string                `json:"event"`
+	Stage      string                `json:"stage,omitempty"`
+	Pictures   int                   `json:"pictures,omitempty"`
+	Total      int                   `json:"total_pictures,omitempty"`
 	Iteration  int                   `json:"iteration,omitempty"`
 	Iterations int                   `json:"iterations,omitempty"`
 	Rate       float64               `json:"learning_rate,omitempty"`
@@ -97,25 +100,23 @@ func (d *display) step(s fit.Step) {
 	d.say(fmt.Sprintf("iteration %d/%d  %s", s.Iteration, s.Iterations, text))
 }
 
-func (d *display) searching(done, total int) {
-	d.stageStep("searching classes", "pictures", done, total)
-}
+func (d *display) searching(done, total int) { d.pictures("searching classes", done, total) }
 
-func (d *display) masks(done, total int) {
-	d.stageStep("selecting masks", "pictures", done, total)
-}
+func (d *display) masks(done, total int) { d.pictures("selecting masks", done, total) }
 
 func (d *display) validating(domain string, done, total int) {
-	d.stageStep("validating on "+domain, "pictures", done, total)
+	d.pictures("validating on "+domain, done, total)
 }
 
-func (d *display) stageStep(stage, unit string, done, total int) {
+// pictures says how far a stage has come that is not training.
+func (d *display) pictures(stage string, done, total int) {
 	switch {
 	case d.json:
+		d.write(line{Event: "pictures", Stage: stage, Pictures: done, Total: total})
 	case d.progress.terminal:
 		d.progress.show(stage, done, total)
 	case done == total:
-		fmt.Fprintf(d.errs, "%s: %d %s\n", stage, total, unit)
+		fmt.Fprintf(d.errs, "%s: %d pictures\n", stage, total)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func newFit() *cobra.Command {
 // resumable are the flags that may be given to a resumed training.
 var resumable = []string{"resume", "dry-run", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
 
-func (o *fitOptions) run(ctx context.Context) error {
+func (o *fitOptions) run(ctx context.Context) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -113,15 +114,11 @@ func (o *fitOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var r *trainrun.Run
-	if o.resume != "" {
-		r, err = trainrun.Open(o.resume)
-	} else {
-		r, err = o.create(config)
-	}
+	r, unlock, err := o.begin(config)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
 	options := fit.Options{
 		Device: computing.Device, Threads: computing.Threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
@@ -139,6 +136,28 @@ func (o *fitOptions) run(ctx context.Context) error {
 		}
 		return display.end(r, outcome)
 	})
+}
+
+// begin opens the run that is to be gone on with, or makes one. The process that writes it holds
+// its lock, from before it reads the checkpoint that others might replace.
+func (o *fitOptions) begin(ranked ranks.Config) (r *trainrun.Run, unlock func() error, err error) {
+	unlock = func() error { return nil }
+	if o.resume == "" {
+		if r, err = o.create(ranked); err != nil {
+			return nil, nil, err
+		}
+	}
+	if ranked.Rank == 0 && !o.dryRun {
+		if unlock, err = trainrun.Lock(cmp.Or(o.resume, o.out)); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.resume != "" {
+		if r, err = trainrun.Open(o.resume); err != nil {
+			return nil, nil, errors.Join(err, unlock())
+		}
+	}
+	return r, unlock, nil
 }
 
 // try says what a training would take.

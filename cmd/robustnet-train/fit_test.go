@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,8 +111,12 @@ func TestFit(t *testing.T) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		events = append(events, end.Event)
+		if end.Event == "pictures" {
+			events[len(events)-1] = fmt.Sprintf("%s %d/%d", end.Stage, end.Pictures, end.Total)
+		}
 	}
-	if want := []string{"step", "step", "step", "step", "validated", "end"}; !slices.Equal(events, want) {
+	if want := []string{"selecting masks 1/4", "selecting masks 2/4", "selecting masks 3/4", "selecting masks 4/4", "step", "step", "step", "step",
+		"validating on scenes/night:7-8 1/2", "validating on scenes/night:7-8 2/2", "validated", "end"}; !slices.Equal(events, want) {
 		t.Errorf("events %q, want %q", events, want)
 	}
 	if end.Done == nil || !*end.Done || end.Iteration != 4 || end.Reason != "the schedule is complete" || len(end.Hash) != 64 {
@@ -119,5 +124,30 @@ func TestFit(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(out, trainrun.ReportFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFitLocked wants one process at a time to write a run.
+func TestFitLocked(t *testing.T) {
+	torchtest.Library(t)
+	out := filepath.Join(t.TempDir(), "run")
+	if code, _, stderr := execute(t, quick(out, "--max-time", "1ns")...); code != cli.OK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	unlock, err := trainrun.Lock(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := execute(t, "fit", "--resume", out, "--threads", "1"); code != cli.Failure || !strings.Contains(stderr, "another process is training it") {
+		t.Errorf("locked: exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := execute(t, "fit", "--resume", out, "--threads", "1", "--dry-run"); code != cli.OK {
+		t.Errorf("a dry run writes nothing: exit code %d: %s", code, stderr)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+	if code, _, stderr := execute(t, "fit", "--resume", out, "--threads", "1"); code != cli.OK {
+		t.Errorf("unlocked: exit code %d: %s", code, stderr)
 	}
 }

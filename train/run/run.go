@@ -119,7 +119,7 @@ func ReadConfig(dir string) (Config, error) {
 	err := strictyaml.Read(path, &c, placement, labels.ColorArray())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return c, fmt.Errorf("open run %s: it has no %s, so it is no complete run; make one with robustnet-train fit or robustnet-train import", dir, ConfigFile)
+		return c, errIncomplete(dir)
 	case err != nil:
 		return c, fmt.Errorf("open run: %w", err)
 	}
@@ -127,6 +127,10 @@ func ReadConfig(dir string) (Config, error) {
 		return c, fmt.Errorf("open run: %s: %w", path, err)
 	}
 	return c, nil
+}
+
+func errIncomplete(dir string) error {
+	return fmt.Errorf("open run %s: it has no %s, so it is no complete run; make one with robustnet-train fit or robustnet-train import", dir, ConfigFile)
 }
 
 // Open reads a run with its last checkpoint and checks that all of it fits.
