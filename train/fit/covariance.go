@@ -5,6 +5,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/model"
+	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 	"github.com/robustnet-edge/robustnet/train/whiten"
@@ -14,14 +15,12 @@ import (
 // averaged.
 const covariancePictures = 8
 
-// covariances measures the absolute covariances of each whitened layer's channels, averaged
-// over pictures of a set, and writes them into the run's folder as those before or after the
-// training.
+// covariances measures the absolute covariances of the channels at each of the network's taps,
+// averaged over pictures of a set, and writes them into the run's folder as those before or
+// after the training. Features are normalised first, whatever norm they come from, so that
+// methods can be compared, with networks without whitening, too.
 func covariances(s *torch.Scope, m *model.Model, set *data.Set, dir string, after bool) error {
-	taps := m.Net.Collected()
-	if len(taps) == 0 {
-		return nil
-	}
+	taps := m.Net.Taps
 	sums := make([][]float32, len(taps))
 	n := min(covariancePictures, set.Len())
 	for i := range n {
@@ -35,6 +34,9 @@ func covariances(s *torch.Scope, m *model.Model, set *data.Set, dir string, afte
 				nodes[i] = tap.After
 			}
 			for i, feature := range m.Forward(s, model.Pictures(s, p.RGB, 1, p.Height, p.Width), model.Inference, nodes...) {
+				if !taps[i].Norm.Collected() {
+					feature = s.InstanceNorm(feature, nil, nil, nn.NormEps)
+				}
 				sums[i] = addAbsolute(sums[i], s.Float32s(whiten.Covariance(s, feature)), 1/float32(n))
 			}
 		})

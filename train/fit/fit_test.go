@@ -372,3 +372,34 @@ func TestLearns(t *testing.T) {
 		}
 	}
 }
+
+// TestCovariances wants every method to have comparable ones: those of normalised
+// features.
+func TestCovariances(t *testing.T) {
+	lib := torchtest.Library(t)
+	source := streets(t, 2)
+	for _, method := range []nn.Method{nn.Base, nn.IterNorm} {
+		t.Run(string(method), func(t *testing.T) {
+			c := config(t, source)
+			c.Training.Iterations, c.Whitening, c.Method = 1, nil, method
+			placement, err := method.Placement()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Network.Placement = placement
+			all, err := run.ReadCovariances(straight(t, lib, c).Dir)
+			if err != nil || len(all) != 3 {
+				t.Fatalf("covariances of %d layers, %v", len(all), err)
+			}
+			for tap, c := range all {
+				if len(c.Before) != c.Channels*c.Channels || len(c.After) != len(c.Before) {
+					t.Fatalf("%s: %d covariances before, %d after", tap, len(c.Before), len(c.After))
+				}
+				const variance = 30.0 / 29 // of the smallest normalised feature, HW/(HW − 1)
+				if least, most := slices.Min(c.Before), slices.Max(c.Before); least < 0 || most < 0.9 || most > variance+1e-3 {
+					t.Errorf("%s: covariances from %v to %v", tap, least, most)
+				}
+			}
+		})
+	}
+}

@@ -137,7 +137,7 @@ func TestComplete(t *testing.T) {
 	d := parse(t, write(t, dir, nil))
 	checkPage(t, d)
 	if got, want := texts(d.all("h2")), []string{
-		"Training", "Classes", "Fixed samples", "Worst pictures", "Covariances of whitened layers",
+		"Training", "Classes", "Fixed samples", "Worst pictures", "Covariances of shallow features",
 		"Pictures rebuilt from features", "Methods side by side", "Configuration",
 	}; !slices.Equal(got, want) {
 		t.Errorf("the headings are %q, want %q", got, want)
@@ -201,7 +201,7 @@ func TestMissingAndDamaged(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "isw")
 	complete(t, whole, 32)
 	for name, heading := range map[string]string{
-		run.MetricsFile: "", run.EvaluationsFile: "Classes", run.StatusFile: "", run.CovarianceFile: "Covariances of whitened layers",
+		run.MetricsFile: "", run.EvaluationsFile: "Classes", run.StatusFile: "", run.CovarianceFile: "Covariances of shallow features",
 		run.LastFile: "", filepath.Join(run.FiguresDir, "sample_2_image.png"): "",
 	} {
 		t.Run(name, func(t *testing.T) {

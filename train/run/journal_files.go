@@ -120,9 +120,10 @@ func readJSON(path string, value any) error {
 	return nil
 }
 
-// Covariance holds the covariances of one whitened layer's channels, averaged over pictures.
+// Covariance holds the covariances of the channels at one of the network's taps, averaged over
+// pictures.
 type Covariance struct {
-	// Tap is the layer's name in the network.
+	// Tap is the tap's name.
 	Tap      string
 	Channels int
 	// Before and After are those before and after the training, C×C, row-major. Either may be
