@@ -72,8 +72,8 @@ func TestSeverity(t *testing.T) {
 			quality[s] = psnr(clean, apply(t, kind, s+1, 3, clean))
 		}
 		for s := 1; s < len(quality); s++ {
-			// ImageNet-C's snow has fewer flakes at 3 than at 2; its fog from 4 on is more
-			// uneven rather than denser.
+			// ImageNet-C's snow has fewer flakes at 3 than at 2, and brighter ones: which is
+			// worse is up to chance. Its fog from 4 on is more uneven rather than denser.
 			published := kind == corrupt.Snow && s == 2 || kind == corrupt.Fog && s >= 3
 			if quality[s] >= quality[s-1] && !published {
 				t.Errorf("%s: PSNR %.1f dB at severity %d, %.1f at %d", kind, quality[s], s+1, quality[s-1], s)
