@@ -12,11 +12,12 @@ import (
 // perhaps mirrored. The picture is resampled as Pillow's bicubic filter does, labels by their
 // nearest neighbour. Where the scaled picture is smaller than the crop it gets a margin: black,
 // and [data.Ignored] in the labels. A crop with a centre, a pixel of p, contains that pixel.
-// Pictures without labels stay without. The picture p is not changed.
+// Pictures without labels stay without. The picture p is not changed. Scene is the crop without
+// its margin, and never empty.
 //
 // The margin is that of the published recipe, ⌊(side − d)/2⌋+1 pixels at both ends. There,
 // centres are not moved by the margin; here they are.
-func (r Recipe) Crop(rng *rand.Rand, p *data.Picture, centre *image.Point) *data.Picture {
+func (r Recipe) Crop(rng *rand.Rand, p *data.Picture, centre *image.Point) (crop *data.Picture, scene image.Rectangle) {
 	side := r.CropSide
 	scale := uniform(rng, r.ScaleMin, r.ScaleMax)
 	scaled := image.Pt(scaledLength(p.Width, scale), scaledLength(p.Height, scale))
@@ -32,11 +33,13 @@ func (r Recipe) Crop(rng *rand.Rand, p *data.Picture, centre *image.Point) *data
 	window := image.Rectangle{at, at.Add(image.Pt(side, side))}
 	mirrored := rng.Float64() < r.FlipProbability
 
-	crop := squareOf(p, window, image.Pt(p.Width, p.Height), scaled)
+	crop = squareOf(p, window, image.Pt(p.Width, p.Height), scaled)
+	scene = window.Intersect(image.Rectangle{Max: scaled}).Sub(at)
 	if mirrored {
 		mirror(crop)
+		scene.Min.X, scene.Max.X = side-scene.Max.X, side-scene.Min.X
 	}
-	return crop
+	return crop, scene
 }
 
 // CentreSquare scales a picture to a height of side pixels, by the same filters as

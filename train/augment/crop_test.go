@@ -29,7 +29,7 @@ func TestCropsContainTheirCentre(t *testing.T) {
 				r.ScaleMin = 1 // below, nearest neighbours leave pixels out
 				for range 30 {
 					at := image.Pt(rng.IntN(size.X), rng.IntN(size.Y))
-					if crop := r.Crop(rng, marked(size.X, size.Y, at), &at); !slices.Contains(crop.Labels, 1) {
+					if crop, _ := r.Crop(rng, marked(size.X, size.Y, at), &at); !slices.Contains(crop.Labels, 1) {
 						t.Fatalf("the crop does not contain %v", at)
 					}
 				}
@@ -46,7 +46,7 @@ func TestCentresAreSpread(t *testing.T) {
 	p := marked(40, 40, at)
 	var seen [side * side]int
 	for range 1600 {
-		crop := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1}.Crop(rng, p, &at)
+		crop, _ := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1}.Crop(rng, p, &at)
 		seen[slices.Index(crop.Labels, 1)]++
 	}
 	for place, n := range seen {
@@ -72,7 +72,12 @@ func TestSmallPicturesGetMargins(t *testing.T) {
 			t.Run(fmt.Sprint(size, name), func(t *testing.T) {
 				starts := map[image.Point]bool{}
 				for range 300 {
-					starts[startInCrop(t, Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1}.Crop(rng, p, centre), size)] = true
+					crop, scene := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1, FlipProbability: 0.5}.Crop(rng, p, centre)
+					start := startInCrop(t, crop, size)
+					if want := (image.Rectangle{start, start.Add(image.Pt(min(size.X, side), min(size.Y, side)))}); scene != want {
+						t.Fatalf("the scene is said to be at %v, and is at %v", scene, want)
+					}
+					starts[start] = true
 				}
 				if len(starts) != want {
 					t.Errorf("the picture begins at %d places, want %d", len(starts), want)
@@ -115,7 +120,7 @@ func TestCropsAreCopiesOrMirrored(t *testing.T) {
 	mirrored := 0
 	starts := map[int]bool{}
 	for range crops {
-		crop := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1, FlipProbability: 0.5}.Crop(rng, p, nil)
+		crop, _ := Recipe{CropSide: side, ScaleMin: 1, ScaleMax: 1, FlipProbability: 0.5}.Crop(rng, p, nil)
 		x0, step := int(crop.RGB[0]), 1
 		if crop.RGB[3] < crop.RGB[0] {
 			mirrored++
@@ -144,7 +149,7 @@ func TestCropsAreCopiesOrMirrored(t *testing.T) {
 func TestPicturesWithoutLabelsStayWithout(t *testing.T) {
 	p := noisy()
 	p.Labels = nil
-	if crop := Published(32).Crop(rand.New(rand.NewPCG(1, 1)), p, nil); crop.Labels != nil || len(crop.RGB) != 3*32*32 {
+	if crop, _ := Published(32).Crop(rand.New(rand.NewPCG(1, 1)), p, nil); crop.Labels != nil || len(crop.RGB) != 3*32*32 {
 		t.Errorf("%d labels, %d bytes", len(crop.Labels), len(crop.RGB))
 	}
 }
@@ -161,7 +166,7 @@ func TestLabelsStayWithPixels(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(8, 9))
 	for range 200 {
-		crop := Published(64).Crop(rng, p, nil)
+		crop, _ := Published(64).Crop(rng, p, nil)
 		wrong, counted := 0, 0
 		for i, id := range crop.Labels {
 			if id == data.Ignored {

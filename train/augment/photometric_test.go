@@ -17,7 +17,7 @@ func TestFDAEqualsNumPy(t *testing.T) {
 	for _, beta := range []float64{0.01, 0.09, 0.2} {
 		t.Run(fmt.Sprint(beta), func(t *testing.T) {
 			got := golden(t, "picture.rgb")
-			FDA{Beta: beta}.Style(target, goldenWidth, goldenHeight).Apply(got)
+			FDA{Beta: beta}.Style(target, goldenWidth, goldenHeight).apply(got, goldenWidth, goldenHeight)
 			if largest, share := difference(t, got, golden(t, fmt.Sprintf("fda_%v.rgb", beta))); largest > 1 || share > 0.001 {
 				t.Errorf("pixels differ by up to %d in %.2f%%", largest, 100*share)
 			}
@@ -29,14 +29,65 @@ func TestFDAEqualsNumPy(t *testing.T) {
 func TestFDATakesTheMeanColour(t *testing.T) {
 	night := &data.Picture{Width: 200, Height: 90, RGB: slices.Repeat([]uint8{30, 20, 60}, 200*90)}
 	rgb := slices.Repeat([]uint8{200, 180, 170}, 64*64)
-	PublishedFDA().Style(night, 64, 64).Apply(rgb)
+	PublishedFDA().Style(night, 64, 64).apply(rgb, 64, 64)
 	if !slices.Equal(rgb, slices.Repeat([]uint8{30, 20, 60}, 64*64)) {
 		t.Errorf("the colour is %v", rgb[:3])
 	}
 }
 
-// PASTA's numbers are drawn in our order, so that they come from the authors' computation in
-// make.py: for a frequency and its mirror image their mean counts.
+// The margin of a crop has no style: it stays black, and the scene takes the target's mean as if
+// it were the whole picture. Its contrast is low, for means shift where bytes are cut off.
+func TestFDALeavesMargins(t *testing.T) {
+	target := &data.Picture{Width: goldenWidth, Height: goldenHeight, RGB: golden(t, "target.rgb")}
+	source := &data.Picture{Width: goldenWidth, Height: goldenHeight, RGB: golden(t, "picture.rgb")}
+	for i := range source.RGB {
+		source.RGB[i] = 96 + source.RGB[i]/4
+	}
+	const side = 64
+	r := Recipe{CropSide: side, ScaleMin: 0.5, ScaleMax: 1, FlipProbability: 0.5}
+	style := FDA{Beta: 0.05}.Style(target, side, side)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 50 {
+		crop, scene := r.Crop(rng, source, nil)
+		style.Apply(crop, scene)
+		var sum, black [3]float64
+		for i, v := range crop.RGB {
+			if !image.Pt(i/3%side, i/3/side).In(scene) {
+				black[i%3] += float64(v)
+			}
+			sum[i%3] += float64(v) / float64(scene.Dx()*scene.Dy())
+		}
+		want := meanColour(target)
+		for c := range sum {
+			if black[c] != 0 || math.Abs(sum[c]-want[c]) > 1 {
+				t.Fatalf("scene %v has the mean %.1f, want %.1f; the margin sums to %v", scene, sum, want, black)
+			}
+		}
+	}
+}
+
+func meanColour(p *data.Picture) (mean [3]float64) {
+	for i, v := range p.RGB {
+		mean[i%3] += float64(v) / float64(p.Width*p.Height)
+	}
+	return mean
+}
+
+// A style that was taken for a larger picture stands for one of the scene's size.
+func TestStylesStandForSmallerOnes(t *testing.T) {
+	target := &data.Picture{Width: goldenWidth, Height: goldenHeight, RGB: golden(t, "target.rgb")}
+	for _, beta := range []float64{0.01, 0.05, 0.09} {
+		got, want := golden(t, "picture.rgb"), golden(t, "picture.rgb")
+		FDA{Beta: beta}.Style(target, 3*goldenWidth, 3*goldenWidth).apply(got, goldenWidth, goldenHeight)
+		FDA{Beta: beta}.Style(target, goldenWidth, goldenHeight).apply(want, goldenWidth, goldenHeight)
+		if largest, share := difference(t, got, want); largest > 2 {
+			t.Errorf("β %v: pixels differ by up to %d in %.2f%%", beta, largest, 100*share)
+		}
+	}
+}
+
+// PASTA's numbers are drawn in our order, so that they come from the computation for every
+// frequency in make.py: for a frequency and its mirror image their mean counts.
 func TestPASTAEqualsNumPy(t *testing.T) {
 	for _, size := range []image.Point{{goldenWidth, goldenHeight}, {goldenWidth - 1, goldenHeight - 1}} {
 		name := fmt.Sprintf("pasta_%dx%d", size.X, size.Y)
@@ -82,7 +133,7 @@ func TestSpectraAreReversible(t *testing.T) {
 			t.Errorf("%v: the picture changes", size)
 		}
 		style := FDA{Beta: 0.5}.Style(&data.Picture{Width: size[0], Height: size[1], RGB: want}, size[0], size[1])
-		if style.Apply(rgb); !slices.Equal(rgb, want) {
+		if style.apply(rgb, size[0], size[1]); !slices.Equal(rgb, want) {
 			t.Errorf("%v: a picture's own style changes it", size)
 		}
 	}

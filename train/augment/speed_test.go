@@ -26,7 +26,7 @@ func BenchmarkParts(b *testing.B) {
 	p := noisy()
 	r := Published(side)
 	rng := rand.New(rand.NewPCG(1, 2))
-	crop := r.Crop(rng, p, nil)
+	crop, scene := r.Crop(rng, p, nil)
 	normal := rng.NormFloat64
 	style := FDA{Beta: 0.01}.Style(p, side, side)
 	for _, part := range []struct {
@@ -37,7 +37,7 @@ func BenchmarkParts(b *testing.B) {
 		{"crop/half", func() { cropAt(r, 0.5, rng, p) }},
 		{"crop/double", func() { cropAt(r, 2, rng, p) }},
 		{"photometric", func() { r.Photometric(rng, crop.RGB, side, side) }},
-		{"both", func() { c := r.Crop(rng, p, nil); r.Photometric(rng, c.RGB, side, side) }},
+		{"both", func() { c, _ := r.Crop(rng, p, nil); r.Photometric(rng, c.RGB, side, side) }},
 		{"brightness", func() { brightness(crop.RGB, 1.1) }},
 		{"contrast", func() { contrast(crop.RGB, 1.1) }},
 		{"saturation", func() { saturation(crop.RGB, 1.1) }},
@@ -46,7 +46,8 @@ func BenchmarkParts(b *testing.B) {
 		{"blur/0.7", func() { gaussian(crop.RGB, side, side, 0.7) }},
 		{"blur/1.3", func() { gaussian(crop.RGB, side, side, 1.3) }},
 		{"pasta", func() { PublishedPASTA().scale(crop.RGB, side, side, normal) }},
-		{"fda", func() { style.Apply(crop.RGB) }},
+		{"fda", func() { style.Apply(crop, scene) }},
+		{"fda/margin", func() { style.Apply(crop, image.Rect(3, 35, 254, 226)) }},
 		{"fda/style", func() { FDA{Beta: 0.01}.Style(p, side, side) }},
 	} {
 		b.Run(part.name, func(b *testing.B) {

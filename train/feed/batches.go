@@ -75,14 +75,14 @@ func (f *Feed) make(t task) error {
 		return err
 	}
 	stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(t.random, n)) }
-	crop := r.Crop(stream(cropStream), p, t.draw.centre)
+	crop, scene := r.Crop(stream(cropStream), p, t.draw.centre)
 	if rng := stream(styleStream); rng.Float64() < r.FDA.Probability {
 		targets := f.options.Targets
 		style, err := f.styles.of(r, targets, rng.IntN(targets.Len()))
 		if err != nil {
 			return err
 		}
-		style.Apply(crop.RGB)
+		style.Apply(crop, scene)
 	}
 	pixels := r.CropSide * r.CropSide
 	first := t.batch.Pictures[3*pixels*t.slot:][:3*pixels]

@@ -166,6 +166,28 @@ func TestBatchesDependOnTheirPlaceAlone(t *testing.T) {
 	}
 }
 
+// What is ignored here is margin alone.
+func TestFDALeavesMarginsBlack(t *testing.T) {
+	o := options()
+	o.Targets = drawn("target", 3)
+	o.Recipe = augment.Recipe{CropSide: 64, ScaleMin: 0.5, ScaleMax: 2, FlipProbability: 0.5, FDA: augment.FDA{Beta: 0.1, Probability: 1}}
+	margin := 0
+	for _, b := range take(t, o, 0, 12) {
+		for i, id := range b.Labels {
+			if id != data.Ignored {
+				continue
+			}
+			margin++
+			if pixel := [3]uint8(b.Pictures[3*i:]); pixel != [3]uint8{} {
+				t.Fatalf("a pixel of the margin is %v", pixel)
+			}
+		}
+	}
+	if margin == 0 {
+		t.Error("no crop has a margin")
+	}
+}
+
 func TestRanksShareJoinedBatches(t *testing.T) {
 	joined := options()
 	joined.Batch = 6
