@@ -91,6 +91,30 @@ func TestFitRecipe(t *testing.T) {
 	}
 }
 
+// TestFitValidates wants a curve of ten validations unless something else is asked for.
+func TestFitValidates(t *testing.T) {
+	torchtest.Library(t)
+	dir := t.TempDir()
+	val := []string{"--val", "scenes=night@160x96:7-8"}
+	for name, c := range map[string]struct {
+		args []string
+		want int
+	}{
+		"a tenth":    {val, 4},
+		"at the end": {append(val, "--validate-every", "0"), 0},
+		"asked for":  {append(val, "--validate-every", "7"), 7},
+		"no set":     {nil, 0},
+	} {
+		out := filepath.Join(dir, name)
+		if code, _, stderr := execute(t, quick(out, append(c.args, "--iterations", "40", "--max-time", "1ns")...)...); code != cli.OK {
+			t.Fatalf("%s: exit code %d: %s", name, code, stderr)
+		}
+		if config, err := trainrun.ReadConfig(out); err != nil || config.Training.ValidateEvery != c.want {
+			t.Errorf("%s: every %d iterations, %v; want %d", name, config.Training.ValidateEvery, err, c.want)
+		}
+	}
+}
+
 // TestFit trains, in two parts, and reads the lines for programs.
 func TestFit(t *testing.T) {
 	torchtest.Library(t)

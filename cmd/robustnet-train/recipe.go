@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ func smallTraining() trainrun.Training {
 	return t
 }
 
+// bySchedule stands for validations whose number follows from the schedule.
+const bySchedule = math.MinInt
+
 func (f *recipeFlags) add(flags *pflag.FlagSet) {
 	f.flags = flags
 	flags.StringArrayVar(&f.sources, "train", nil, "LAYOUT=DIR[:SPLIT] to train on; may be repeated")
@@ -69,8 +73,8 @@ func (f *recipeFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&g.Masks.Trials, "mask-trials", 0, "isw: trials, which must agree on the mask"+fmt.Sprintf(both, small.Masks.Trials, published.Masks.Trials))
 	flags.IntVar(&g.Masks.Pictures, "mask-pictures", 0, "isw: pictures in a trial"+fmt.Sprintf(both, small.Masks.Pictures, published.Masks.Pictures))
 	flags.StringVar(&f.extras, "method-extra", "", "additions that cost nothing afterwards, separated by commas: "+strings.Join(texts(extra.Names()), ", "))
-	flags.StringVar(&f.target, "fda", "", "LAYOUT=DIR[:SPLIT] of target pictures whose style FDA takes: domain adaptation, not generalisation")
-	flags.IntVar(&g.ValidateEvery, "validate-every", 0, "iterations between validations (default: at the end only)")
+	flags.StringVar(&f.target, "fda", "", "folder of JPEG and PNG pictures of the target whose style FDA takes, or LAYOUT=DIR[:SPLIT], whose labels are not read: domain adaptation, not generalisation")
+	flags.IntVar(&g.ValidateEvery, "validate-every", 0, "iterations between validations, 0 for one at the end (default: a tenth of the schedule)")
 	flags.IntVar(&g.Patience, "patience", 0, "stop after so many validations without a better mean mIoU (default: never)")
 	flags.Uint64Var(&g.Seed, "seed", 1, "of all random numbers")
 }
@@ -83,6 +87,7 @@ func (f *recipeFlags) training(classesNamed string, processes int) (t trainrun.T
 		return t, classes, cli.Usagef("--preset %s: there are small and published", f.preset)
 	}
 	t = preset()
+	t.ValidateEvery = bySchedule
 	if f.file != "" {
 		if err := trainrun.ReadTraining(f.file, &t); err != nil {
 			return t, classes, cli.Usagef("--recipe: %w", err)
@@ -141,9 +146,11 @@ func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set
 		}
 	}
 	if t.Targets != "" {
-		_, t.Targets, err = openAbsolute(t.Targets)
+		if _, t.Targets, err = openPictures(t.Targets); err != nil {
+			return classes, fmt.Errorf("--fda: %w", err)
+		}
 	}
-	return classes, err
+	return classes, nil
 }
 
 // openAbsolute opens a data set and returns it with a name that holds from every folder.
@@ -190,6 +197,12 @@ func (f *recipeFlags) override(t *trainrun.Training) error {
 	}
 	if f.flags.Changed("iterations") && !masksAfter {
 		t.Masks.After = t.Iterations * 12 / 100
+	}
+	if t.ValidateEvery == bySchedule {
+		t.ValidateEvery = 0
+		if len(t.Validation) > 0 {
+			t.ValidateEvery = t.Iterations / 10
+		}
 	}
 	names, err := extra.Parse(f.extras)
 	if err != nil {
