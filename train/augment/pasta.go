@@ -10,6 +10,9 @@ import (
 // is multiplied by a number from N(1, σ²), σ = (2α·√((m² + n²)/(W² + H²)))^k + β
 // (Chattopadhyay et al., "PASTA: Proportional Amplitude Spectrum Training Augmentation for
 // Syn-to-Real Domain Generalization", ICCV 2023). It is off where Alpha and Beta are 0.
+//
+// The formula is the paper's. The authors' class differs from it: at even sizes, frequency −n
+// has the σ of 1−n.
 type PASTA struct {
 	Alpha float64 `yaml:"alpha"`
 	Beta  float64 `yaml:"beta"`

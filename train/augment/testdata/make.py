@@ -51,7 +51,8 @@ t = np.clip(90 + 60*np.sin(y/7)[..., None] * [1, .5, .2] + rng.normal(0, 8, a.sh
 files["target.rgb"] = t
 for L in [0.01, 0.09, 0.2]:
     files[f"fda_{L}.rgb"] = byte(fda(a.astype(float), t.astype(float), L))
-# PASTA as its authors do it: a number for each of all frequencies, the real part at the end
+# PASTA by the paper's formula: a number for each of all frequencies, the real part at the end.
+# The authors' class differs at even sizes, where negative frequencies have their neighbours' sigma
 for w, h in [(W, H), (W - 1, H - 1)]:
     m, n = np.meshgrid(np.fft.fftfreq(w) * w, np.fft.fftfreq(h) * h)
     sigma = (2 * 3 * np.sqrt((m*m + n*n) / (w*w + h*h))) ** 2 + 0.25
