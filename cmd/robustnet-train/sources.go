@@ -3,10 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/data"
@@ -49,16 +46,6 @@ func openDomains(flag string, sources []string) ([]*data.Set, error) {
 // openPictures opens pictures whose labels, if there are any, are not read: those of a folder
 // or of a source. It also returns a text that names them from every folder.
 func openPictures(text string) (set *data.Set, absolute string, err error) {
-	if _, err := os.Stat(text); err == nil || !strings.Contains(text, "=") {
-		if set, err = data.OpenPictures(text); err != nil {
-			return nil, "", err
-		}
-		absolute, err = filepath.Abs(text)
-		return set, absolute, err
-	}
-	if set, err = openSource(text); err != nil {
-		return nil, "", err
-	}
-	absolute, err = data.Absolute(text)
-	return set.Unlabelled(), absolute, err
+	set, absolute, err = data.OpenUnlabelled(text)
+	return set, absolute, sourceFault(err)
 }

@@ -3,10 +3,29 @@ package data
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
+
+// OpenUnlabelled opens pictures whose labels, if there are any, are not read: those of a folder,
+// as [OpenPictures] finds them, or of a source, see [Open]. Absolute is a text that names the
+// same pictures from every folder.
+func OpenUnlabelled(text string) (set *Set, absolute string, err error) {
+	if _, err := os.Stat(text); err == nil || !strings.Contains(text, "=") {
+		if set, err = OpenPictures(text); err != nil {
+			return nil, "", err
+		}
+		absolute, err = filepath.Abs(text)
+		return set, absolute, err
+	}
+	if set, err = Open(text); err != nil {
+		return nil, "", err
+	}
+	absolute, err = Absolute(text)
+	return set.Unlabelled(), absolute, err
+}
 
 // OpenPictures finds the JPEG and PNG files in dir and its subfolders, by their names' endings
 // and in the order of their paths. Hidden files and folders are left out. The set has no

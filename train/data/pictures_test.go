@@ -51,6 +51,35 @@ func TestUnlabelled(t *testing.T) {
 	}
 }
 
+// TestOpenUnlabelled takes a folder, which may have the name of a source, and a source, and finds
+// both again by the names that it gives them.
+func TestOpenUnlabelled(t *testing.T) {
+	files := pairs(t, "a")
+	files["labels/a.png"] = []byte("no picture")
+	dir := files.in(t, filepath.Join(t.TempDir(), "night=1"))
+	t.Chdir(filepath.Dir(dir))
+	for text, want := range map[string]string{
+		"night=1/images": filepath.Join(dir, "images"), "camvid=night=1": "camvid=" + dir, "x=camvid=night=1": "x=camvid=" + dir, "scenes=day@64x64:1-1": "scenes=day@64x64:1-1",
+	} {
+		set, absolute, err := data.OpenUnlabelled(text)
+		if err != nil || absolute != want {
+			t.Fatalf("%s is %q, %v; want %q", text, absolute, err, want)
+		}
+		again, same, err := data.OpenUnlabelled(absolute)
+		if err != nil || same != absolute || again.Len() != 1 || again.Labelled() || again.Name != set.Name {
+			t.Errorf("%s: %d pictures of %s, %v", absolute, again.Len(), again.Name, err)
+		}
+		if p := read(t, set, 0); p.Labels != nil {
+			t.Errorf("%s has labels", text)
+		}
+	}
+	for text, want := range map[string]string{"none": "no such file", "camvd=none": "did you mean camvid?", "camvid=none": "no such file"} {
+		if _, _, err := data.OpenUnlabelled(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", text, err, want)
+		}
+	}
+}
+
 func TestSpread(t *testing.T) {
 	for _, c := range []struct {
 		n, total int

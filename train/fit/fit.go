@@ -140,7 +140,7 @@ func newTrainer(r *run.Run, o Options) (*trainer, error) {
 	var targets *data.Set
 	if t.config.Targets != "" {
 		var err error
-		if targets, err = data.Open(t.config.Targets); err != nil {
+		if targets, _, err = data.OpenUnlabelled(t.config.Targets); err != nil {
 			return nil, err
 		}
 	}
