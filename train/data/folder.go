@@ -26,6 +26,8 @@ type description struct {
 	Root, Images, Labels string
 	// LabelSuffix is what follows a picture's name in that of its label file.
 	LabelSuffix string `yaml:"label_suffix"`
+	// LabelPixels says whether the pixels of label files are ids, as without it, or colours.
+	LabelPixels labelPixels `yaml:"label_pixels"`
 	Classes     []struct {
 		Name string
 		// ID is the class's id in label files; without, its place in the list.
@@ -36,6 +38,13 @@ type description struct {
 	// Maps are class names to class names, by the name of the other set.
 	Maps map[string]map[string]string
 }
+
+type labelPixels string
+
+const (
+	idPixels    labelPixels = "ids"
+	colorPixels labelPixels = "colors"
+)
 
 // numbers is a number or a list of them.
 type numbers []int
@@ -94,7 +103,7 @@ func openDescribed(path, root, split string) (*Set, []error, error) {
 }
 
 func readDescription(path string) (description, error) {
-	d := description{Root: ".", Images: "images", Labels: "labels", LabelSuffix: ".png", Ignore: numbers{255}}
+	d := description{Root: ".", Images: "images", Labels: "labels", LabelSuffix: ".png", LabelPixels: idPixels, Ignore: numbers{255}}
 	err := strictyaml.Read(path, &d, labels.ColorArray())
 	if errors.Is(err, os.ErrNotExist) {
 		return d, fault(path, "the description of the data set is missing; docs/data.md shows one")
@@ -111,7 +120,7 @@ func (d description) layout(path string) (*layout, []labels.Map, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	table, err := describedIDs(ids, d.Ignore)
+	decode, table, err := d.reader(classes, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,9 +146,36 @@ func (d description) layout(path string) (*layout, []labels.Map, error) {
 		sets = append(sets, m)
 	}
 	return &layout{
-		name: folderLayout, classes: func() labels.Set { return classes }, decode: greyIDs, table: table, splits: trainValTest,
+		name: folderLayout, classes: func() labels.Set { return classes }, decode: decode, table: table, splits: trainValTest,
 		forms: []form{{images: d.Images, labels: d.Labels, imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
 	}, sets, nil
+}
+
+// reader returns how label files are read.
+func (d description) reader(classes labels.Set, ids []int) (decoder, *idTable, error) {
+	switch d.LabelPixels {
+	case idPixels:
+		table, err := describedIDs(ids, d.Ignore)
+		return greyIDs, table, err
+	case colorPixels:
+		return byColor(classes), nil, d.checkColors()
+	}
+	return nil, nil, fmt.Errorf("label_pixels is %q; take %s or %s", d.LabelPixels, idPixels, colorPixels)
+}
+
+// checkColors wants the colours to tell the classes apart.
+func (d description) checkColors() error {
+	owner := map[[3]uint8]string{}
+	for _, c := range d.Classes {
+		if c.Color == nil || c.ID != nil {
+			return fmt.Errorf("class %q: where label_pixels is %s, every class has a color, and none an id", c.Name, colorPixels)
+		}
+		if other, taken := owner[*c.Color]; taken {
+			return fmt.Errorf("classes %q and %q have the same color, so label files cannot tell them apart", other, c.Name)
+		}
+		owner[*c.Color] = c.Name
+	}
+	return nil
 }
 
 // classes returns the classes in the order of the file, and their ids in label files.

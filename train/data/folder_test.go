@@ -1,6 +1,8 @@
 package data_test
 
 import (
+	"image"
+	"image/color"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,6 +88,26 @@ func TestShortest(t *testing.T) {
 }
 
 // TestSplitFolders has a folder for each split.
+// TestColorLabels reads classes from their colours, in files with and without a palette.
+func TestColorLabels(t *testing.T) {
+	water, quay, other := color.RGBA{0, 60, 120, 255}, color.RGBA{1, 2, 3, 255}, color.RGBA{1, 2, 4, 255}
+	direct := image.NewRGBA(image.Rect(0, 0, 3, 1))
+	indexed := image.NewPaletted(direct.Rect, color.Palette{other, quay, water})
+	for x, c := range []color.RGBA{quay, other, water} {
+		direct.SetRGBA(x, 0, c)
+		indexed.Set(x, 0, c)
+	}
+	for name, img := range map[string]image.Image{"direct": direct, "indexed": indexed} {
+		dir := tree{
+			"dataset.yaml": []byte("label_pixels: colors\nclasses: [{name: water, color: [0, 60, 120]}, {name: quay, color: [1, 2, 3]}]"),
+			"images/a.jpg": jpg(t, 3), "labels/a.png": encode(t, img),
+		}.in(t, t.TempDir())
+		if got := read(t, open(t, "folder="+dir), 0).Labels; !slices.Equal(got, []uint8{1, 255, 0}) {
+			t.Errorf("%s: labels %v", name, got)
+		}
+	}
+}
+
 func TestSplitFolders(t *testing.T) {
 	dir := tree{
 		"dataset.yaml":       []byte("images: SPLIT/images\nlabels: SPLIT/labels\nclasses: [{name: water}]"),
@@ -113,6 +135,10 @@ func TestDescriptionFaults(t *testing.T) {
 		"negative id":         {"classes: [{name: a, id: -1}]\n", "class 0 has id -1"},
 		"id ignored":          {"ignore: 3\nclasses: [{name: a, id: 3}]\n", "id 3 is both that of class 0 and ignored"},
 		"ignored too large":   {one + "ignore: [1, 999]\n", "label id 999 is ignored"},
+		"unknown pixels":      {one + "label_pixels: tones\n", `label_pixels is "tones"; take ids or colors`},
+		"no color":            {one + "label_pixels: colors\n", "every class has a color"},
+		"id and color":        {"label_pixels: colors\nclasses: [{name: a, id: 1, color: [1, 2, 3]}]\n", "and none an id"},
+		"same color":          {"label_pixels: colors\nclasses: [{name: a, color: [1, 2, 3]}, {name: b, color: [1, 2, 3]}]\n", `"a" and "b" have the same color`},
 		"ignored is a word":   {one + "ignore: void\n", "dataset.yaml:"},
 		"short colour":        {"classes: [{name: a, color: [1, 2]}]\n", "has 2 elements, not 3"},
 		"colour too large":    {"classes: [{name: a, color: [1, 2, 300]}]\n", "dataset.yaml: "},
