@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,6 +38,12 @@ var domains = []string{"day_val", "new_route", "dusk", "idd_lite", "bdd100k", "f
 // order is that of the rows; others follow by name.
 var order = []string{"base", "ibn", "iw", "irw", "isw"}
 
+// adapting are the additions with which a method sees pictures of the target.
+var adapting = []string{"+adabn", "+fda"}
+
+// noise is the difference in points below which the page calls nothing better.
+const noise = 1.5
+
 func run(folder string, out io.Writer) error {
 	measured, err := read(folder)
 	if err != nil {
@@ -53,16 +60,27 @@ func run(folder string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return page.Execute(out, map[string]string{
-		"Table": table(measured, reference), "Verdict": verdict(measured, reference), "Classes": classes(measured)})
+	generalising, adapted := map[string]*method{}, map[string]*method{}
+	for name, m := range measured {
+		if slices.ContainsFunc(adapting, func(addition string) bool { return strings.HasSuffix(name, addition) }) {
+			adapted[name] = m
+		} else {
+			generalising[name] = m
+		}
+	}
+	return page.Execute(out, map[string]any{
+		"Table": table(generalising, reference), "Adapted": table(adapted, nil), "Verdict": verdict(measured, reference),
+		"Classes": classes(generalising), "Pictures": pictures(measured)})
 }
 
 // method is what was measured of one: values by domain and seed.
 type method struct {
 	name  string
 	seeds []string
-	miou  map[string][]float64            // by domain
+	miou  map[string][]float64            // by domain, in the order of seeds
 	iou   map[string]map[string][]float64 // by domain and class
+	// pictures are their numbers by domain.
+	pictures map[string]string
 }
 
 var fileName = regexp.MustCompile(`^(.+)-(\d+)\.csv$`)
@@ -78,7 +96,13 @@ func read(folder string) (map[string]*method, error) {
 			if err := add(all, filepath.Join(folder, e.Name()), parts[1]); err != nil {
 				return nil, err
 			}
-			all[parts[1]].seeds = append(all[parts[1]].seeds, parts[2])
+			m := all[parts[1]]
+			m.seeds = append(m.seeds, parts[2])
+			for _, d := range domains {
+				if len(m.miou[d]) != len(m.seeds) {
+					return nil, fmt.Errorf("%s lacks the domain %s; delete the file and measure anew", filepath.Join(folder, e.Name()), d)
+				}
+			}
 		}
 	}
 	return all, nil
@@ -106,9 +130,10 @@ func add(all map[string]*method, path, name string) error {
 		key, domain := cmp.Or(name, line[0]), line[1]
 		m := all[key]
 		if m == nil {
-			m = &method{name: key, miou: map[string][]float64{}, iou: map[string]map[string][]float64{}}
+			m = &method{name: key, miou: map[string][]float64{}, iou: map[string]map[string][]float64{}, pictures: map[string]string{}}
 			all[key] = m
 		}
+		m.pictures[domain] = line[4]
 		switch line[5] {
 		case "miou":
 			m.miou[domain] = append(m.miou[domain], value)
@@ -157,7 +182,11 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
+// table has a row for each method; it is empty without any.
 func table(measured, reference map[string]*method) string {
+	if len(measured) == 0 {
+		return ""
+	}
 	var text strings.Builder
 	text.WriteString("| method | seeds | " + strings.Join(domains, " | ") + " |\n|---|---|" + strings.Repeat("---|", len(domains)) + "\n")
 	row := func(name, seeds string, m *method) {
@@ -176,36 +205,64 @@ func table(measured, reference map[string]*method) string {
 	return text.String()
 }
 
-// verdict says where ISW is better than base, and where both are better than the published code.
+// pictures returns the numbers of pictures by domain.
+func pictures(measured map[string]*method) map[string]string {
+	for _, m := range measured {
+		return m.pictures
+	}
+	return nil
+}
+
+// verdict says where ISW is better than base, what additions and adaptation change, and where
+// both are better than the published code.
 func verdict(measured, reference map[string]*method) string {
 	var text strings.Builder
-	for _, pair := range []struct {
-		name, than string
-		a, b       *method
-	}{
-		{"ISW", "base", measured["isw"], measured["base"]},
-		{"base", "the published code's", measured["base"], reference["base"]},
-		{"ISW", "the published code's", measured["isw"], reference["isw"]},
-	} {
-		if pair.a == nil || pair.b == nil {
-			continue
+	write := func(title string, a, b *method, paired bool) {
+		if a == nil || b == nil {
+			return
 		}
-		var better, not []string
+		var better, equal, worse []string
 		for _, d := range domains {
-			a, b := pair.a.miou[d], pair.b.miou[d]
-			if len(a) == 0 || len(b) == 0 {
-				continue
+			gain := mean(a.miou[d]) - mean(b.miou[d])
+			if paired {
+				gain = pairedGain(a, b, d)
 			}
-			gain := mean(a) - mean(b)
-			if figure := fmt.Sprintf("%s (%+.2f)", d, gain); gain > 0 {
+			figure := strings.Replace(fmt.Sprintf("%s (%+.2f)", d, gain), "-", "−", 1)
+			switch {
+			case math.IsNaN(gain):
+			case gain >= noise:
 				better = append(better, figure)
-			} else {
-				not = append(not, strings.Replace(figure, "-", "−", 1))
+			case gain > -noise:
+				equal = append(equal, figure)
+			default:
+				worse = append(worse, figure)
 			}
 		}
-		fmt.Fprintf(&text, "- %s against %s: better on %s; not better on %s.\n", pair.name, pair.than, list(better), list(not))
+		if len(better)+len(equal)+len(worse) > 0 {
+			fmt.Fprintf(&text, "- %s: better on %s; within %.1f on %s; worse on %s.\n", title, list(better), noise, list(equal), list(worse))
+		}
 	}
+	write("ISW against base", measured["isw"], measured["base"], true)
+	for _, m := range sorted(measured) {
+		if plain, _, added := strings.Cut(m.name, "+"); added {
+			write(m.name+" against "+plain, m, measured[plain], true)
+		}
+	}
+	write("base against the published code's", measured["base"], reference["base"], false)
+	write("ISW against the published code's", measured["isw"], reference["isw"], false)
 	return text.String()
+}
+
+// pairedGain is the mean gain of a over b on a domain, over the seeds that both have; NaN if
+// there are none.
+func pairedGain(a, b *method, domain string) float64 {
+	var gains []float64
+	for i, seed := range a.seeds {
+		if j := slices.Index(b.seeds, seed); j >= 0 {
+			gains = append(gains, a.miou[domain][i]-b.miou[domain][j])
+		}
+	}
+	return mean(gains)
 }
 
 func list(names []string) string { return cmp.Or(strings.Join(names, ", "), "none") }
