@@ -99,7 +99,7 @@ func newFit() *cobra.Command {
 // resumable are the flags that may be given to a resumed training.
 var resumable = []string{"resume", "dry-run", "device", "threads", "workers", "cache-mib", "max-time", "save-every", "json"}
 
-func (o *fitOptions) run(ctx context.Context) (err error) {
+func (o *fitOptions) run(ctx context.Context) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -114,28 +114,38 @@ func (o *fitOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.dryRun {
+		return o.try(ctx, lib, computing, config)
+	}
+	// Whoever cannot begin tells the others why; they would wait for it.
+	return ranks.Run(ctx, lib, config, ranks.Options{Device: computing.Device}, func(ctx context.Context, group *torch.Group) error {
+		return o.train(ctx, lib, computing, config, group)
+	})
+}
+
+// train trains as one of the group's processes, or alone.
+func (o *fitOptions) train(ctx context.Context, lib *torch.Library, computing torch.Options, config ranks.Config, group *torch.Group) (err error) {
 	r, unlock, err := o.begin(config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
-	options := fit.Options{
-		Device: computing.Device, Threads: computing.Threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
-		MaxTime: o.maxTime, SaveEvery: o.saveEvery, Events: display.events(),
-	}
 	display.begin(r)
-	if o.dryRun {
-		return o.try(ctx, lib, r, options)
+	options := o.options(computing, display)
+	options.Group = group
+	outcome, err := fit.Run(ctx, lib, r, options)
+	if err != nil {
+		return err
 	}
-	return ranks.Run(ctx, lib, config, ranks.Options{Device: computing.Device}, func(ctx context.Context, group *torch.Group) error {
-		options.Group = group
-		outcome, err := fit.Run(ctx, lib, r, options)
-		if err != nil {
-			return err
-		}
-		return display.end(r, outcome)
-	})
+	return display.end(r, outcome)
+}
+
+func (o *fitOptions) options(computing torch.Options, d *display) fit.Options {
+	return fit.Options{
+		Device: computing.Device, Threads: computing.Threads, Workers: o.workers, CacheBytes: o.cacheMiB << 20,
+		MaxTime: o.maxTime, SaveEvery: o.saveEvery, Events: d.events(),
+	}
 }
 
 // begin opens the run that is to be gone on with, or makes one. The process that writes it holds
@@ -161,9 +171,15 @@ func (o *fitOptions) begin(ranked ranks.Config) (r *trainrun.Run, unlock func() 
 }
 
 // try says what a training would take.
-func (o *fitOptions) try(ctx context.Context, lib *torch.Library, r *trainrun.Run, options fit.Options) error {
+func (o *fitOptions) try(ctx context.Context, lib *torch.Library, computing torch.Options, config ranks.Config) error {
+	r, _, err := o.begin(config)
+	if err != nil {
+		return err
+	}
+	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
+	display.begin(r)
 	const iterations = 6
-	trial, err := fit.Try(ctx, lib, r, options, iterations)
+	trial, err := fit.Try(ctx, lib, r, o.options(computing, display), iterations)
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch/torchtest"
 )
@@ -148,6 +151,36 @@ func TestFit(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(out, trainrun.ReportFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFitRankWithoutData wants the other ranks not to wait for one that cannot begin.
+func TestFitRankWithoutData(t *testing.T) {
+	library := torchLibrary(t)
+	host, port, err := net.SplitHostPort(rankstest.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "missing")
+	lines := [][]string{quick(filepath.Join(dir, "run")), quick(filepath.Join(dir, "run"), "--train", "camvid="+missing)}
+	var errs [2]string
+	var group sync.WaitGroup
+	for rank, args := range lines {
+		group.Go(func() {
+			environment := append([]string{"MASTER_ADDR=" + host, "MASTER_PORT=" + port, "WORLD_SIZE=2", fmt.Sprint("RANK=", rank)}, library...)
+			code, _, stderr := asProcess(t, environment, args...)
+			if errs[rank] = stderr; code != cli.Failure {
+				t.Errorf("rank %d: exit code %d: %s", rank, code, stderr)
+			}
+		})
+	}
+	group.Wait()
+	if !strings.Contains(errs[1], missing) {
+		t.Errorf("rank 1: %s", errs[1])
+	}
+	if !strings.Contains(errs[0], "rank 1 (pid ") || !strings.Contains(errs[0], missing) {
+		t.Errorf("rank 0: %s", errs[0])
 	}
 }
 
