@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write replaces the file at path, or makes it, readable for all, by what write produces. The
@@ -28,7 +29,7 @@ func Write(path string, write func(io.Writer) error) error {
 // Replace is Write for files of which the newest few may be lost when the power goes: it does
 // not wait for the name.
 func Replace(path string, write func(io.Writer) error) error {
-	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
+	part, err := os.CreateTemp(filepath.Dir(path), partPrefix(path)+"*"+partSuffix)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -40,6 +41,22 @@ func Replace(path string, write func(io.Writer) error) error {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part.Name()))
 	}
 	return nil
+}
+
+const partSuffix = ".part"
+
+func partPrefix(path string) string { return "." + filepath.Base(path) + "." }
+
+// Sweep removes what writers of the file at path have left that were killed. Nobody may be
+// writing it.
+func Sweep(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), partPrefix(path)) && strings.HasSuffix(e.Name(), partSuffix) {
+			err = errors.Join(err, os.Remove(filepath.Join(filepath.Dir(path), e.Name())))
+		}
+	}
+	return err
 }
 
 // Bytes is Write for content that is in memory.

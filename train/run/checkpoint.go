@@ -150,10 +150,15 @@ func (c Checkpoint) checkFinite() error {
 			}
 		}
 	}
-	if bad != nil {
-		return fmt.Errorf("%d weights are not finite, so the training had failed; use an earlier checkpoint:\n  %s", len(bad), strings.Join(bad, "\n  "))
+	if bad == nil {
+		return nil
 	}
-	return nil
+	const shown = 5
+	list := strings.Join(bad[:min(len(bad), shown)], ", ")
+	if len(bad) > shown {
+		list += ", …"
+	}
+	return fmt.Errorf("%d weights are not finite, so the training has failed: %s", len(bad), list)
 }
 
 func (c Checkpoint) checkMasks(net *nn.Network) error {

@@ -172,8 +172,12 @@ func open(dir, checkpoint string) (*Run, error) {
 	return r, nil
 }
 
-// Save makes c the run's last checkpoint. The one before stays until c is on the disk.
+// Save makes c the run's last checkpoint. The one before stays until c is on the disk, and where
+// c holds what is no number.
 func (r *Run) Save(c Checkpoint) error {
+	if err := c.checkFinite(); err != nil {
+		return fmt.Errorf("save checkpoint: %w; the one before is whole: lower the learning rate and start anew", err)
+	}
 	if err := c.write(filepath.Join(r.Dir, LastFile)); err != nil {
 		return fmt.Errorf("save checkpoint: %w; the one before is whole: make room, then train on with --resume %s", err, r.Dir)
 	}

@@ -97,7 +97,7 @@ func TestRefusedCheckpoints(t *testing.T) {
 		"NaN and infinity": {func(_ *Config, ck Checkpoint) {
 			ck.Weights["final2.0.bias"].Data[3] = nan
 			ck.Weights["dsn.1.running_var"].Data[0] = float32(math.Inf(1))
-		}, []string{"2 weights are not finite", "dsn.1.running_var (value 0 is +Inf)\n  final2.0.bias (value 3 is NaN)"}},
+		}, []string{"2 weights are not finite", "dsn.1.running_var (value 0 is +Inf), final2.0.bias (value 3 is NaN)"}},
 		"missing weights": {func(_ *Config, ck Checkpoint) { delete(ck.Weights, "final2.0.bias"); delete(ck.Weights, "dsn.0.bias") }, []string{"2 keys missing:\n  final2.0.bias\n  dsn.0.bias"}},
 		"unknown weights": {func(_ *Config, ck Checkpoint) { ck.Weights["x"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, []string{"1 keys unknown:\n  x"}},
 		"another trunk":   {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "more\n", "keys unknown"}},
@@ -257,6 +257,22 @@ func TestDamagedRuns(t *testing.T) {
 	}
 	_, err := Open(filepath.Join(sound, "none"))
 	contains(t, err, "it is no complete run")
+}
+
+// TestSaveDiverged wants weights that are no numbers not to replace those that are.
+func TestSaveDiverged(t *testing.T) {
+	c, ck := small(t)
+	r, err := Create(filepath.Join(t.TempDir(), "x"), c, ck)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := Checkpoint{Weights: maps.Clone(ck.Weights)}
+	a := bad.Weights["final2.0.bias"]
+	bad.Weights["final2.0.bias"] = nn.Array{Shape: a.Shape, Data: slices.Repeat([]float32{float32(math.NaN())}, len(a.Data))}
+	contains(t, r.Save(bad), "final2.0.bias (value 0 is NaN)", "the one before is whole: lower the learning rate")
+	if _, err := Open(r.Dir); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOpenCheckpoint(t *testing.T) {
