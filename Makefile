@@ -32,7 +32,7 @@ setup:
 
 test: lint
 	go test -tags '$(TAGS)' ./...
-	go test -race -short ./camera/... ./edge/... ./onnx ./trt/... ./train/torch
+	go test -race -short ./camera/... ./edge/... ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
 
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }

@@ -68,6 +68,8 @@ type line struct {
 	PerSecond  float64               `json:"pictures_per_second,omitempty"`
 	Elapsed    float64               `json:"elapsed_seconds,omitempty"`
 	Left       float64               `json:"left_seconds,omitempty"`
+	Seconds    float64               `json:"iteration_seconds,omitempty"`
+	Memory     int64                 `json:"peak_memory_bytes,omitempty"`
 	Evaluation []trainrun.Evaluation `json:"evaluations,omitempty"`
 	Reason     string                `json:"reason,omitempty"`
 	Done       *bool                 `json:"done,omitempty"`
@@ -138,6 +140,27 @@ func (d *display) validated(now []trainrun.Evaluation) {
 	for _, e := range now {
 		fmt.Fprintf(d.out, "iteration %d: mIoU on %s %.2f\n", e.Iteration, e.Domain, e.MIoU)
 	}
+}
+
+// tried says what the iterations that are left would take.
+func (d *display) tried(trial fit.Trial, left int, gpu bool) error {
+	all := time.Duration(left) * trial.Iteration
+	if d.json {
+		d.write(line{Event: "tried", Iterations: left, Seconds: trial.Iteration.Seconds(), Left: all.Seconds(), Memory: trial.PeakBytes})
+		return nil
+	}
+	d.progress.clear()
+	fmt.Fprintf(d.out, "an iteration takes %v: %s take %v, without the selection of masks and validations\n",
+		trial.Iteration.Round(time.Millisecond), count(left), all.Round(time.Second))
+	if trial.PeakBytes > 0 {
+		beside := ""
+		if gpu {
+			beside = ", beside the GPU's"
+		}
+		fmt.Fprintf(d.out, "peak memory %s%s\n", megabytes(trial.PeakBytes), beside)
+	}
+	_, err := fmt.Fprintln(d.out, "dry run: nothing was written")
+	return err
 }
 
 // end says how the training ended, and what to do next.

@@ -36,7 +36,10 @@ Ctrl-C saves and stops; --resume goes on, also after a crash, to the very weight
 uninterrupted training gives (on the CPU, with the same number of threads and processes).
 
 Several processes train together when MASTER_ADDR, MASTER_PORT, WORLD_SIZE and RANK say so, as
-torchrun, Slurm and Kubernetes set them. --batch counts the pictures of all.`
+torchrun sets them. --batch counts the pictures of all.
+
+The exit code is 0 when the training is done or was stopped, 1 after a failure, and 2 for faults
+of the command line; status.json in the run folder says "done" of the former alone.`
 
 const fitExamples = `  robustnet-train fit --train camvid=DIR:day_train --val camvid=DIR:day_val \
       --method isw --pretrained mobilenet_v2.pth --out runs/isw
@@ -107,6 +110,9 @@ func (o *fitOptions) run(ctx context.Context) error {
 	if err != nil {
 		return cli.AsUsage(err)
 	}
+	if o.dryRun && !config.Alone() {
+		return cli.Usagef("--dry-run tries one process alone: start it without WORLD_SIZE, RANK, MASTER_ADDR and MASTER_PORT, with a --batch of its share")
+	}
 	if o.device == "cuda" && !config.Alone() {
 		o.device = fmt.Sprintf("cuda:%d", config.Local)
 	}
@@ -115,7 +121,7 @@ func (o *fitOptions) run(ctx context.Context) error {
 		return err
 	}
 	if o.dryRun {
-		return o.try(ctx, lib, computing, config)
+		return o.try(ctx, lib, computing)
 	}
 	// Whoever cannot begin tells the others why; they would wait for it.
 	return ranks.Run(ctx, lib, config, ranks.Options{Device: computing.Device}, func(ctx context.Context, group *torch.Group) error {
@@ -171,26 +177,19 @@ func (o *fitOptions) begin(ranked ranks.Config) (r *trainrun.Run, unlock func() 
 }
 
 // try says what a training would take.
-func (o *fitOptions) try(ctx context.Context, lib *torch.Library, computing torch.Options, config ranks.Config) error {
-	r, _, err := o.begin(config)
+func (o *fitOptions) try(ctx context.Context, lib *torch.Library, computing torch.Options) error {
+	r, _, err := o.begin(ranks.Config{World: 1})
 	if err != nil {
 		return err
 	}
-	display := newDisplay(o.stdout, o.stderr, o.json, config.Rank == 0)
+	display := newDisplay(o.stdout, o.stderr, o.json, true)
 	display.begin(r)
 	const iterations = 6
 	trial, err := fit.Try(ctx, lib, r, o.options(computing, display), iterations)
 	if err != nil {
 		return err
 	}
-	left := r.Config.Training.Iterations - r.Progress.Iterations
-	fmt.Fprintf(o.stdout, "an iteration takes %v: %s take %v, without the selection of masks and validations\n", trial.Iteration.Round(time.Millisecond),
-		count(left), (time.Duration(left) * trial.Iteration).Round(time.Second))
-	if trial.PeakBytes > 0 {
-		fmt.Fprintf(o.stdout, "peak memory %s\n", megabytes(trial.PeakBytes))
-	}
-	_, err = fmt.Fprintln(o.stdout, "dry run: nothing was written")
-	return err
+	return display.tried(trial, r.Config.Training.Iterations-r.Progress.Iterations, o.device != "cpu")
 }
 
 // check refuses what cannot be meant.

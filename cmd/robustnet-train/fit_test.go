@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/train/ranks/rankstest"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
@@ -94,26 +96,31 @@ func TestFitRecipe(t *testing.T) {
 	}
 }
 
-// TestFitValidates wants a curve of ten validations unless something else is asked for.
-func TestFitValidates(t *testing.T) {
-	torchtest.Library(t)
-	dir := t.TempDir()
-	val := []string{"--val", "scenes=night@160x96:7-8"}
-	for name, c := range map[string]struct {
-		args []string
-		want int
-	}{
-		"a tenth":    {val, 4},
-		"at the end": {append(val, "--validate-every", "0"), 0},
-		"asked for":  {append(val, "--validate-every", "7"), 7},
-		"no set":     {nil, 0},
+// TestRecipeSchedule wants masks and validations to follow the length of the schedule, unless
+// something else is asked for.
+func TestRecipeSchedule(t *testing.T) {
+	recipe := filepath.Join(t.TempDir(), "recipe.yaml")
+	if err := os.WriteFile(recipe, []byte("iterations: 1000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string][2]int{
+		"":                                 {180, 0},
+		"--val x":                          {180, 150},
+		"--val x --validate-every 0":       {180, 0},
+		"--val x --iterations 50":          {6, 5},
+		"--iterations 50 --mask-after 9":   {9, 0},
+		"--preset published --val x":       {4644, 4000},
+		"--recipe " + recipe + " --val x":  {120, 100},
+		"--recipe " + recipe + " --lr 0.1": {120, 0},
 	} {
-		out := filepath.Join(dir, name)
-		if code, _, stderr := execute(t, quick(out, append(c.args, "--iterations", "40", "--max-time", "1ns")...)...); code != cli.OK {
-			t.Fatalf("%s: exit code %d: %s", name, code, stderr)
+		var f recipeFlags
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		f.add(flags)
+		if err := flags.Parse(strings.Fields(line)); err != nil {
+			t.Fatal(err)
 		}
-		if config, err := trainrun.ReadConfig(out); err != nil || config.Training.ValidateEvery != c.want {
-			t.Errorf("%s: every %d iterations, %v; want %d", name, config.Training.ValidateEvery, err, c.want)
+		if got, err := f.settings(); err != nil || got.Masks.After != want[0] || got.ValidateEvery != want[1] {
+			t.Errorf("%s: masks after %d, validations every %d, %v; want %v", line, got.Masks.After, got.ValidateEvery, err, want)
 		}
 	}
 }
@@ -198,8 +205,9 @@ func TestFitLocked(t *testing.T) {
 	if code, _, stderr := execute(t, "fit", "--resume", out, "--threads", "1"); code != cli.Failure || !strings.Contains(stderr, "another process is training it") {
 		t.Errorf("locked: exit code %d: %s", code, stderr)
 	}
-	if code, _, stderr := execute(t, "fit", "--resume", out, "--threads", "1", "--dry-run"); code != cli.OK {
-		t.Errorf("a dry run writes nothing: exit code %d: %s", code, stderr)
+	code, stdout, stderr := execute(t, "fit", "--resume", out, "--threads", "1", "--dry-run")
+	if code != cli.OK || !strings.Contains(stdout, ": 4 take ") || !strings.Contains(stdout, "nothing was written") {
+		t.Errorf("a dry run: exit code %d, %s\n%s", code, stdout, stderr)
 	}
 	if err := unlock(); err != nil {
 		t.Error(err)

@@ -39,7 +39,7 @@ var presets = map[string]func() trainrun.Training{
 // mask was selected after six epochs of 774 iterations.
 func publishedTraining() trainrun.Training {
 	t := trainrun.PublishedTraining(768)
-	t.Masks = trainrun.MaskSelection{After: 6 * 774, Trials: 10, Pictures: 500}
+	t.Masks = trainrun.MaskSelection{After: 6 * 774, Trials: 10, Pictures: 500, View: augment.PublishedView()}
 	return t
 }
 
@@ -47,11 +47,11 @@ func publishedTraining() trainrun.Training {
 func smallTraining() trainrun.Training {
 	t := trainrun.PublishedTraining(256)
 	t.Iterations, t.Batch, t.ClassUniform = 1500, 4, 0
-	t.Masks = trainrun.MaskSelection{After: 180, Trials: 3, Pictures: 60}
+	t.Masks = trainrun.MaskSelection{After: 180, Trials: 3, Pictures: 60, View: augment.PublishedView()}
 	return t
 }
 
-// bySchedule stands for validations whose number follows from the schedule.
+// bySchedule stands for what follows from the length of the schedule, until that is known.
 const bySchedule = math.MinInt
 
 func (f *recipeFlags) add(flags *pflag.FlagSet) {
@@ -79,21 +79,41 @@ func (f *recipeFlags) add(flags *pflag.FlagSet) {
 	flags.Uint64Var(&g.Seed, "seed", 1, "of all random numbers")
 }
 
-// training returns the settings for a number of processes, and the classes of the network: those
-// that are named or, without a name, those of the first source.
-func (f *recipeFlags) training(classesNamed string, processes int) (t trainrun.Training, classes labels.Set, err error) {
+// settings returns those of the preset, the file and the flags, each over the one before.
+func (f *recipeFlags) settings() (t trainrun.Training, err error) {
 	preset := presets[f.preset]
 	if preset == nil {
-		return t, classes, cli.Usagef("--preset %s: there are small and published", f.preset)
+		return t, cli.Usagef("--preset %s: there are small and published", f.preset)
 	}
 	t = preset()
-	t.ValidateEvery = bySchedule
+	usual, masks := t.Iterations, t.Masks.After
+	t.ValidateEvery, t.Masks.After = bySchedule, bySchedule
 	if f.file != "" {
 		if err := trainrun.ReadTraining(f.file, &t); err != nil {
-			return t, classes, cli.Usagef("--recipe: %w", err)
+			return t, cli.Usagef("--recipe: %w", err)
 		}
 	}
 	if err := f.override(&t); err != nil {
+		return t, err
+	}
+	if t.Masks.After == bySchedule {
+		if t.Masks.After = masks; t.Iterations != usual {
+			t.Masks.After = t.Iterations * 12 / 100
+		}
+	}
+	if t.ValidateEvery == bySchedule {
+		t.ValidateEvery = 0
+		if len(t.Validation) > 0 {
+			t.ValidateEvery = t.Iterations / 10
+		}
+	}
+	return t, nil
+}
+
+// training returns the settings for a number of processes, and the classes of the network: those
+// that are named or, without a name, those of the first source.
+func (f *recipeFlags) training(classesNamed string, processes int) (t trainrun.Training, classes labels.Set, err error) {
+	if t, err = f.settings(); err != nil {
 		return t, classes, err
 	}
 	if len(t.Sources) == 0 {
@@ -166,7 +186,6 @@ func openAbsolute(source string) (*data.Set, string, error) {
 // override takes the flags that were given.
 func (f *recipeFlags) override(t *trainrun.Training) error {
 	g := f.given
-	masksAfter := f.flags.Changed("mask-after")
 	for name, take := range map[string]func(){
 		"iterations":     func() { t.Iterations = g.Iterations },
 		"batch":          func() { t.Batch = g.Batch },
@@ -194,15 +213,6 @@ func (f *recipeFlags) override(t *trainrun.Training) error {
 	}
 	if f.target != "" {
 		t.Targets, t.Augmentation.FDA = f.target, augment.PublishedFDA()
-	}
-	if f.flags.Changed("iterations") && !masksAfter {
-		t.Masks.After = t.Iterations * 12 / 100
-	}
-	if t.ValidateEvery == bySchedule {
-		t.ValidateEvery = 0
-		if len(t.Validation) > 0 {
-			t.ValidateEvery = t.Iterations / 10
-		}
 	}
 	names, err := extra.Parse(f.extras)
 	if err != nil {

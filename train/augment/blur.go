@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 )
@@ -13,6 +14,16 @@ type Blur struct {
 	// SigmaMin and SigmaMax bound the standard deviation, in pixels.
 	SigmaMin float64 `yaml:"sigma_min"`
 	SigmaMax float64 `yaml:"sigma_max"`
+}
+
+func (b Blur) validate(where string) error {
+	const maxSigma = 64
+	var errs []error
+	check := checker(where+"blur.", &errs)
+	check(probability(b.Probability), "probability is %v; take 0 to 1", b.Probability)
+	check(b.SigmaMin >= 0 && b.SigmaMin <= b.SigmaMax && b.SigmaMax <= maxSigma,
+		"sigma_min is %v and sigma_max %v; take two in order, 0 to %d pixels", b.SigmaMin, b.SigmaMax, maxSigma)
+	return errors.Join(errs...)
 }
 
 // apply blurs a picture of three bytes a pixel.

@@ -1,6 +1,9 @@
 package augment
 
-import "math/rand/v2"
+import (
+	"errors"
+	"math/rand/v2"
+)
 
 // Jitter changes colours at random as torchvision's ColorJitter does on Pillow's pictures:
 // brightness, contrast, saturation and hue, in random order.
@@ -13,6 +16,17 @@ type Jitter struct {
 	Saturation float64 `yaml:"saturation"`
 	// Hue bounds the rotation of hues, −v to v turns.
 	Hue float64 `yaml:"hue"`
+}
+
+func (j Jitter) validate(where string) error {
+	var errs []error
+	check := checker(where+"jitter.", &errs)
+	check(probability(j.Probability), "probability is %v; take 0 to 1", j.Probability)
+	check(probability(j.Brightness), "brightness is %v; take 0 to 1", j.Brightness)
+	check(probability(j.Contrast), "contrast is %v; take 0 to 1", j.Contrast)
+	check(probability(j.Saturation), "saturation is %v; take 0 to 1", j.Saturation)
+	check(j.Hue >= 0 && j.Hue <= 0.5, "hue is %v; take 0 to 0.5", j.Hue)
+	return errors.Join(errs...)
 }
 
 // apply changes pixels of three bytes.

@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 
@@ -15,13 +16,32 @@ func (r Recipe) Photometric(rng *rand.Rand, rgb []uint8, width, height int) {
 	r.PASTA.apply(rng, rgb, width, height)
 }
 
-// Styled returns the pixels of a picture in a strongly changed style, as ISW compares them
-// with the picture itself: jittered by 0.8, 0.8, 0.8 and 0.3 and blurred, both always.
-func Styled(rng *rand.Rand, p *data.Picture) []uint8 {
-	rgb := slices.Clone(p.RGB)
-	Recipe{
+// View is how a second view of a picture differs from it, so that ISW can tell which features
+// react to style.
+type View struct {
+	Jitter Jitter `yaml:"jitter"`
+	Blur   Blur   `yaml:"blur"`
+}
+
+// PublishedView is strong: colours are jittered by 0.8, 0.8, 0.8 and 0.3, and pictures blurred,
+// both always.
+func PublishedView() View {
+	return View{
 		Jitter: Jitter{Probability: 1, Brightness: 0.8, Contrast: 0.8, Saturation: 0.8, Hue: 0.3},
 		Blur:   Published(0).Blur,
-	}.Photometric(rng, rgb, p.Width, p.Height)
+	}
+}
+
+// Of returns the pixels of the view of a picture, which is not changed.
+func (v View) Of(rng *rand.Rand, p *data.Picture) []uint8 {
+	rgb := slices.Clone(p.RGB)
+	v.Jitter.apply(rng, rgb)
+	v.Blur.apply(rng, rgb, p.Width, p.Height)
 	return rgb
+}
+
+// Validate reports everything that is wrong with the view, joined.
+func (v View) Validate() error {
+	const where = "masks.view."
+	return errors.Join(v.Jitter.validate(where), v.Blur.validate(where))
 }

@@ -182,9 +182,9 @@ func TestProbabilities(t *testing.T) {
 func TestStyledLeavesThePicture(t *testing.T) {
 	p := noisy()
 	before := slices.Clone(p.RGB)
-	a := Styled(rand.New(rand.NewPCG(1, 2)), p)
-	b := Styled(rand.New(rand.NewPCG(1, 2)), p)
-	c := Styled(rand.New(rand.NewPCG(1, 3)), p)
+	a := PublishedView().Of(rand.New(rand.NewPCG(1, 2)), p)
+	b := PublishedView().Of(rand.New(rand.NewPCG(1, 2)), p)
+	c := PublishedView().Of(rand.New(rand.NewPCG(1, 3)), p)
 	if !slices.Equal(p.RGB, before) {
 		t.Error("the picture was changed")
 	}

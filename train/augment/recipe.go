@@ -40,27 +40,13 @@ func Published(crop int) Recipe {
 // Validate reports everything that is wrong with the recipe, joined.
 func (r Recipe) Validate() error {
 	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("augmentation."+format, args...))
-		}
-	}
-	const maxSide, maxScale, maxSigma = 8192, 16, 64
-	probability := func(p float64) bool { return p >= 0 && p <= 1 }
+	check := checker("augmentation.", &errs)
+	const maxSide, maxScale = 8192, 16
 	check(r.CropSide >= 1 && r.CropSide <= maxSide, "crop is %d; take 1 to %d pixels", r.CropSide, maxSide)
 	check(r.ScaleMin > 0 && r.ScaleMin <= r.ScaleMax && r.ScaleMax <= maxScale,
 		"scale_min is %v and scale_max %v; take two in order, above 0 and up to %d", r.ScaleMin, r.ScaleMax, maxScale)
 	check(probability(r.FlipProbability), "flip_probability is %v; take 0 to 1", r.FlipProbability)
-	j := r.Jitter
-	check(probability(j.Probability), "jitter.probability is %v; take 0 to 1", j.Probability)
-	check(probability(j.Brightness), "jitter.brightness is %v; take 0 to 1", j.Brightness)
-	check(probability(j.Contrast), "jitter.contrast is %v; take 0 to 1", j.Contrast)
-	check(probability(j.Saturation), "jitter.saturation is %v; take 0 to 1", j.Saturation)
-	check(j.Hue >= 0 && j.Hue <= 0.5, "jitter.hue is %v; take 0 to 0.5", j.Hue)
-	b := r.Blur
-	check(probability(b.Probability), "blur.probability is %v; take 0 to 1", b.Probability)
-	check(b.SigmaMin >= 0 && b.SigmaMin <= b.SigmaMax && b.SigmaMax <= maxSigma,
-		"blur.sigma_min is %v and sigma_max %v; take two in order, 0 to %d pixels", b.SigmaMin, b.SigmaMax, maxSigma)
+	errs = append(errs, r.Jitter.validate("augmentation."), r.Blur.validate("augmentation."))
 	p := r.PASTA
 	check(p.Alpha >= 0 && p.Alpha <= 100 && p.Beta >= 0 && p.Beta <= 100, "pasta has alpha %v and beta %v; take 0 to 100", p.Alpha, p.Beta)
 	check(p.K >= 0 && p.K <= 10, "pasta.k is %v; take 0 to 10", p.K)
@@ -69,6 +55,17 @@ func (r Recipe) Validate() error {
 	check(probability(f.Probability), "fda.probability is %v; take 0 to 1", f.Probability)
 	return errors.Join(errs...)
 }
+
+// checker returns a function that adds an error where something does not hold.
+func checker(prefix string, errs *[]error) func(ok bool, format string, args ...any) {
+	return func(ok bool, format string, args ...any) {
+		if !ok {
+			*errs = append(*errs, fmt.Errorf(prefix+format, args...))
+		}
+	}
+}
+
+func probability(p float64) bool { return p >= 0 && p <= 1 }
 
 // uniform draws a number from a to b.
 func uniform(rng *rand.Rand, a, b float64) float64 { return a + (b-a)*rng.Float64() }

@@ -104,7 +104,6 @@ type trainer struct {
 	sources []*data.Set
 	feed    *feed.Feed
 
-	began     time.Time
 	saved     time.Time // when the last checkpoint was
 	reported  time.Time // when the report was rewritten
 	iterating pace

@@ -231,7 +231,7 @@ func losses(t *testing.T, dir string) []float64 {
 func child(t *testing.T, dir string, environment ...string) (*exec.Cmd, *bufio.Scanner, *strings.Builder) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), childVariable+"="+dir), environment...)
+	cmd.Env = append(append(os.Environ(), childVariable+"="+dir, "ROBUSTNET_TORCH_LIBRARY="+torchtest.Path(t)), environment...)
 	errs := &strings.Builder{}
 	cmd.Stderr = errs
 	out, err := cmd.StdoutPipe()

@@ -17,8 +17,12 @@ import (
 
 // train runs the loop.
 func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, err error) {
-	t.began = time.Now()
-	t.saved, t.reported = t.began, t.began
+	t.saved, t.reported = time.Now(), time.Now()
+	if t.MaxTime > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, t.MaxTime, errTimeUp)
+		defer stop()
+	}
 	if err := t.restore(s); err != nil {
 		return outcome, err
 	}
@@ -77,8 +81,12 @@ func (t *trainer) train(ctx context.Context, s *torch.Scope) (outcome Outcome, e
 
 // keep saves a checkpoint when one is due, and rewrites the report now and then.
 func (t *trainer) keep(s *torch.Scope) error {
-	if t.progress.Iterations%t.config.LogEvery != 0 || time.Since(t.saved) < t.SaveEvery {
+	if time.Since(t.saved) < t.SaveEvery {
 		return nil
+	}
+	// A training that is resumed here has no metrics of the iterations before.
+	if err := t.flush(); err != nil {
+		return err
 	}
 	if _, err := t.save(s); err != nil {
 		return err
@@ -96,7 +104,7 @@ func (t *trainer) restore(s *torch.Scope) (err error) {
 	if t.model, err = model.New(s, t.run.Net, t.run.Weights); err != nil {
 		return err
 	}
-	t.model.Group, t.model.MixStyle = t.Group, t.config.Extras.MixStyle
+	t.model.Group, t.model.MixStyle, t.model.DropChannels = t.Group, t.config.Extras.MixStyle, t.config.AuxDropout
 	t.model.Broadcast(s)
 	t.sgd = model.NewSGD(s, t.model)
 	t.sgd.Momentum, t.sgd.WeightDecay = t.config.Momentum, t.config.WeightDecay
@@ -142,10 +150,10 @@ func (t *trainer) complete() bool { return t.progress.Iterations >= t.config.Ite
 func (t *trainer) ending(ctx context.Context, s *torch.Scope) (reason string, done bool, err error) {
 	mine := goOn
 	switch {
+	case errors.Is(context.Cause(ctx), errTimeUp):
+		mine = timeUp
 	case ctx.Err() != nil:
 		mine = interrupted
-	case t.MaxTime > 0 && time.Since(t.began) >= t.MaxTime:
-		mine = timeUp
 	}
 	if mine, err = t.agree(s, mine); err != nil {
 		return "", false, err
@@ -181,7 +189,7 @@ func (t *trainer) finish(ctx context.Context, s *torch.Scope, o Outcome) (Outcom
 			return o, err
 		}
 		if t.first() && t.validator.misses(t.progress.Iterations) {
-			o.Done, o.Reason = false, "interrupted in the last validation"
+			o.Done, o.Reason = false, "stopped in the last validation"
 		}
 	}
 	state := "stopped"

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -93,7 +94,8 @@ func (t *trainer) compare(ctx context.Context, s *torch.Scope, set *data.Set, rn
 	order = order[:min(t.config.Masks.Pictures, len(order))]
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ready := restyled(reading, set, order, rng.Uint64(), t.rank(), t.world())
+	view := cmp.Or(t.config.Masks.View, augment.PublishedView())
+	ready := restyled(reading, set, order, view, rng.Uint64(), t.rank(), t.world())
 	averages := t.model.NewSensitivities()
 	for first := 0; first < len(order); first += t.world() {
 		mine := goOn
@@ -128,14 +130,14 @@ func (t *trainer) compareViews(s *torch.Scope, v views, averages []*whiten.Sensi
 
 // restyled reads the pictures of one of several processes and styles them, a little ahead of
 // the reader. The channel ends after the last, after an error, or with ctx.
-func restyled(ctx context.Context, set *data.Set, order []int, seed uint64, rank, world int) <-chan views {
+func restyled(ctx context.Context, set *data.Set, order []int, view augment.View, seed uint64, rank, world int) <-chan views {
 	ready := make(chan views, 2)
 	go func() {
 		defer close(ready)
 		for n := rank; n < len(order); n += world {
 			var v views
 			if v.plain, v.err = set.Read(order[n]); v.err == nil {
-				v.styled = augment.Styled(rand.New(rand.NewPCG(seed, uint64(n))), v.plain)
+				v.styled = view.Of(rand.New(rand.NewPCG(seed, uint64(n))), v.plain)
 			}
 			select {
 			case ready <- v:

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -33,6 +34,9 @@ const (
 	interrupted
 	timeUp
 )
+
+// errTimeUp ends what is done when MaxTime is over.
+var errTimeUp = errors.New("time is up")
 
 // agree returns the highest of the processes' votes to all of them.
 func (t *trainer) agree(s *torch.Scope, mine int) (highest int, err error) {

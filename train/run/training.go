@@ -31,8 +31,10 @@ type Training struct {
 	Power        float64 `yaml:"power"`
 	Momentum     float64 `yaml:"momentum"`
 	WeightDecay  float64 `yaml:"weight_decay"`
-	// AuxWeight weighs the cross-entropy of the auxiliary head.
-	AuxWeight float64 `yaml:"aux_weight"`
+	// AuxWeight weighs the cross-entropy of the auxiliary head, and AuxDropout is the
+	// probability with which that head loses each of its channels.
+	AuxWeight  float64 `yaml:"aux_weight"`
+	AuxDropout float64 `yaml:"aux_dropout"`
 
 	Augmentation augment.Recipe `yaml:"augmentation"`
 	// ClassUniform is the share of crops, 0 to 1, that are centred on a class, all classes
@@ -63,6 +65,8 @@ type MaskSelection struct {
 	// source, or from all if there are fewer; what every trial selected is the mask.
 	Trials   int `yaml:"trials"`
 	Pictures int `yaml:"pictures"`
+	// View is what each picture is compared with; the zero value is the published one.
+	View augment.View `yaml:"view"`
 }
 
 // PublishedTraining returns the published recipe for crops of so many pixels, without sources.
@@ -70,7 +74,7 @@ type MaskSelection struct {
 func PublishedTraining(crop int) Training {
 	return Training{
 		Iterations: 40_000, Batch: 16, Accumulate: 1,
-		LearningRate: 0.01, Power: 0.9, Momentum: 0.9, WeightDecay: 5e-4, AuxWeight: 0.4,
+		LearningRate: 0.01, Power: 0.9, Momentum: 0.9, WeightDecay: 5e-4, AuxWeight: 0.4, AuxDropout: 0.1,
 		Augmentation: augment.Published(crop), ClassUniform: 0.5, Tile: 1024,
 		Seed: 1, LogEvery: 10,
 	}
@@ -107,6 +111,7 @@ func (t Training) Validate() error {
 	check(t.Momentum >= 0 && t.Momentum < 1, "momentum is %v; take 0 to below 1", t.Momentum)
 	check(t.WeightDecay >= 0 && t.WeightDecay < 1, "weight_decay is %v; take 0 to below 1", t.WeightDecay)
 	check(t.AuxWeight >= 0 && t.AuxWeight <= 100, "aux_weight is %v; take 0 to 100", t.AuxWeight)
+	check(t.AuxDropout >= 0 && t.AuxDropout < 1, "aux_dropout is %v; take 0 to below 1", t.AuxDropout)
 	check(t.ClassUniform >= 0 && t.ClassUniform <= 1, "class_uniform is %v; take 0 to 1", t.ClassUniform)
 	check(t.ClassUniform == 0 || t.Tile >= 1, "tiles of %d pixels; take 1 or more", t.Tile)
 	check(t.LogEvery >= 1, "log_every is %d; take 1 or more", t.LogEvery)
@@ -126,7 +131,7 @@ func (m MaskSelection) validate(iterations int) error {
 	if m.After >= iterations {
 		return fmt.Errorf("masks after %d iterations, but the training has %d, so nothing would be whitened; select them earlier", m.After, iterations)
 	}
-	return nil
+	return m.View.Validate()
 }
 
 // ReadTraining reads settings from a YAML file over those that t has.

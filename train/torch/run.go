@@ -49,7 +49,6 @@ func (d Device) index() int64 {
 	return -1
 }
 
-// check tells whether the library can use the device.
 // Check says why the device cannot be used: libtorch, which must be loaded, sees no such GPU.
 func (d Device) Check() error {
 	if !d.cuda {
