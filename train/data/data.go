@@ -39,10 +39,9 @@ func (p *Picture) Image() image.Image {
 type Set struct {
 	// Name is the user's, or else that of folder and split, such as "camvid:dusk_target".
 	Name string
-	// Classes says what the ids of [Picture.Labels] mean.
+	// Classes says what the ids of [Picture.Labels] mean. It has the maps to other sets of
+	// classes that the data set brings along.
 	Classes labels.Set
-	// Maps are those to other sets of classes that the data set brings along.
-	Maps []labels.Map
 	// Skipped says which pairs of files the layout leaves out, and why.
 	Skipped []error
 
@@ -134,7 +133,7 @@ func (s *Set) Relabel(m labels.Map) (*Set, error) {
 		return nil, fmt.Errorf("relabel %s: its classes are those of %s, and the map is from %s", s.Name, s.Classes.Name, m.From.Name)
 	}
 	mapped := *s
-	mapped.Classes, mapped.Maps = m.To, nil
+	mapped.Classes = m.To
 	mapped.read = func(sample Sample) (*Picture, error) {
 		p, err := s.read(sample)
 		if err != nil {
@@ -159,11 +158,8 @@ func (s *Set) As(classes labels.Set) (*Set, error) {
 }
 
 // MapTo returns the map from the set's classes to others: one that the data set brings
-// along, or else one of [labels.FindMap].
+// along, or else a known one, see [labels.FindMap].
 func (s *Set) MapTo(to labels.Set) (labels.Map, bool) {
-	if i := slices.IndexFunc(s.Maps, func(m labels.Map) bool { return m.To.SameClasses(to) }); i >= 0 {
-		return s.Maps[i], true
-	}
 	return labels.FindMap(s.Classes, to)
 }
 

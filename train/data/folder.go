@@ -84,7 +84,7 @@ func openDescribed(path, root, split string) (*Set, []error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l, sets, err := d.layout(path)
+	l, err := d.layout(path)
 	if err != nil {
 		return nil, nil, &FileError{path, err}
 	}
@@ -94,12 +94,7 @@ func openDescribed(path, root, split string) (*Set, []error, error) {
 			root = d.Root
 		}
 	}
-	set, faults, err := l.open(root, split)
-	if err != nil {
-		return nil, nil, err
-	}
-	set.Maps = sets
-	return set, faults, nil
+	return l.open(root, split)
 }
 
 func readDescription(path string) (description, error) {
@@ -114,22 +109,32 @@ func readDescription(path string) (description, error) {
 	return d, nil
 }
 
-// layout returns what the description says, and its maps.
-func (d description) layout(path string) (*layout, []labels.Map, error) {
+// layout returns what the description says.
+func (d description) layout(path string) (*layout, error) {
 	classes, ids, err := d.classes(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	decode, table, err := d.reader(classes, ids)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, folder := range []string{d.Images, d.Labels} {
 		if !filepath.IsLocal(folder) {
-			return nil, nil, fmt.Errorf("folder %q leads out of the data set", folder)
+			return nil, fmt.Errorf("folder %q leads out of the data set", folder)
 		}
 	}
-	var sets []labels.Map
+	if classes.Maps, err = d.maps(path); err != nil {
+		return nil, err
+	}
+	return &layout{
+		name: folderLayout, classes: func() labels.Set { return classes }, decode: decode, table: table, splits: trainValTest,
+		forms: []form{{images: d.Images, labels: d.Labels, imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
+	}, classes.Validate()
+}
+
+// maps returns those to other sets; files of classes are relative to the description.
+func (d description) maps(path string) (named []labels.NamedMap, err error) {
 	for _, name := range slices.Sorted(maps.Keys(d.Maps)) {
 		target := name
 		if filepath.Ext(name) == ".yaml" && !filepath.IsAbs(name) {
@@ -137,18 +142,11 @@ func (d description) layout(path string) (*layout, []labels.Map, error) {
 		}
 		to, err := labels.Parse(target)
 		if err != nil {
-			return nil, nil, fmt.Errorf("maps: %w", err)
+			return nil, fmt.Errorf("maps: %w", err)
 		}
-		m, err := labels.NewMap(classes, to, d.Maps[name])
-		if err != nil {
-			return nil, nil, err
-		}
-		sets = append(sets, m)
+		named = append(named, labels.NamedMap{To: to, Classes: d.Maps[name]})
 	}
-	return &layout{
-		name: folderLayout, classes: func() labels.Set { return classes }, decode: decode, table: table, splits: trainValTest,
-		forms: []form{{images: d.Images, labels: d.Labels, imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
-	}, sets, nil
+	return named, nil
 }
 
 // reader returns how label files are read.

@@ -24,6 +24,8 @@ type Set struct {
 	Classes []trt.Class `yaml:"classes"`
 	// Ignore is the label id that counts for nothing: 255 or lower, and no class's id.
 	Ignore int `yaml:"ignore"`
+	// Maps are those to other sets that were named with this one. [FindMap] finds them.
+	Maps []NamedMap `yaml:"maps"`
 }
 
 // maxClasses leaves one label id of a byte to be ignored.
@@ -201,6 +203,9 @@ func (s Set) Validate() error {
 	if s.Ignore < len(s.Classes) || s.Ignore > 255 {
 		errs = append(errs, fmt.Errorf("label %d is ignored; it must be no class's id: %d to 255", s.Ignore, len(s.Classes)))
 	}
+	for _, m := range s.Maps {
+		errs = append(errs, m.validate(s))
+	}
 	return errors.Join(errs...)
 }
 
@@ -211,10 +216,11 @@ func (s Set) MarshalYAML() (any, error) {
 		Color [3]uint8 `yaml:"color,flow"`
 	}
 	file := struct {
-		Name    string  `yaml:"name"`
-		Ignore  int     `yaml:"ignore"`
-		Classes []class `yaml:"classes"`
-	}{Name: s.Name, Ignore: s.Ignore}
+		Name    string     `yaml:"name"`
+		Ignore  int        `yaml:"ignore"`
+		Classes []class    `yaml:"classes"`
+		Maps    []NamedMap `yaml:"maps,omitempty"`
+	}{Name: s.Name, Ignore: s.Ignore, Maps: s.Maps}
 	for _, c := range s.Classes {
 		file.Classes = append(file.Classes, class(c))
 	}

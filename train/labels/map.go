@@ -21,6 +21,21 @@ type Map struct {
 	IDs []uint8
 }
 
+// NamedMap is a map to another set as a person writes it: names of classes to names of To's.
+type NamedMap struct {
+	To      Set               `yaml:"to"`
+	Classes map[string]string `yaml:"classes"`
+}
+
+// validate says what is wrong with the map as one from a set.
+func (m NamedMap) validate(from Set) error {
+	if err := m.To.Validate(); err != nil {
+		return fmt.Errorf("map to %q: %w", m.To.Name, err)
+	}
+	_, err := NewMap(from, m.To, m.Classes)
+	return err
+}
+
 // NewMap makes a map of class names: classes gives for names of from a name of to. Classes of
 // from that it leaves out become [Ignored].
 func NewMap(from, to Set, classes map[string]string) (Map, error) {
@@ -62,9 +77,16 @@ func (m Map) Reaches() []bool {
 	return reached
 }
 
-// FindMap returns the known map between two sets: that of every set to itself, and those
-// from Cityscapes and CamVid to sets with coarser classes.
+// FindMap returns the map between two sets: the first of from's own that fits, or else a known
+// one, which are that of every set to itself, and those from Cityscapes and CamVid to sets with
+// coarser classes.
 func FindMap(from, to Set) (Map, bool) {
+	for _, own := range from.Maps {
+		if own.To.SameClasses(to) {
+			m, err := NewMap(from, to, own.Classes)
+			return m, err == nil
+		}
+	}
 	if from.SameClasses(to) {
 		classes := map[string]string{}
 		for _, c := range from.Classes {

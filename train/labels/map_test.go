@@ -66,3 +66,37 @@ func TestNewMap(t *testing.T) {
 		}
 	}
 }
+
+// TestFindNamedMap takes a set's own maps before the known ones, and the first that fits.
+func TestFindNamedMap(t *testing.T) {
+	harbour := Set{Name: "harbour", Ignore: 255, Classes: []trt.Class{{Name: "water"}, {Name: "quay"}}}
+	harbour.Maps = []NamedMap{
+		{To: IDDLite(), Classes: map[string]string{"quay": "drivable"}},
+		{To: CamVid(), Classes: map[string]string{"quay": "road"}},
+		{To: CamVid(), Classes: map[string]string{"quay": "pavement"}},
+	}
+	cityscapes := Cityscapes()
+	cityscapes.Maps = []NamedMap{{To: IDDLite(), Classes: map[string]string{"car": "vehicles"}}}
+	onlyCars := slices.Repeat([]uint8{Ignored}, 19)
+	onlyCars[13] = 3
+	for name, c := range map[string]struct {
+		from, to Set
+		want     []uint8
+	}{
+		"named":            {harbour, CamVid(), []uint8{Ignored, 3}},
+		"before the known": {cityscapes, IDDLite(), onlyCars},
+		"itself":           {harbour, harbour, []uint8{0, 1}},
+	} {
+		if err := c.from.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if m, ok := FindMap(c.from, c.to); !ok || !slices.Equal(m.IDs, c.want) {
+			t.Errorf("%s: %v, %t; want %v", name, m.IDs, ok, c.want)
+		}
+	}
+	for _, none := range [][2]Set{{harbour, Cityscapes()}, {CamVid(), harbour}} {
+		if m, ok := FindMap(none[0], none[1]); ok {
+			t.Errorf("from %s to %s there is a map %v that nobody wrote", none[0].Name, none[1].Name, m.IDs)
+		}
+	}
+}
