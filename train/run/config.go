@@ -19,8 +19,9 @@ type Config struct {
 	// Whitening is nil where it is unknown or there is no whitening loss.
 	Whitening *whiten.Settings `yaml:"whitening,omitempty"`
 	// Training is nil in runs that were imported.
-	Training *Training  `yaml:"training,omitempty"`
-	Labels   labels.Set `yaml:"labels"`
+	Training *Training `yaml:"training,omitempty"`
+	// Labels are the network's classes. Their maps hold for its predictions.
+	Labels labels.Set `yaml:"labels"`
 	// Origin says in words where the weights came from.
 	Origin string `yaml:"origin"`
 	// Adapted, unless empty, says which pictures of a target domain the network has seen

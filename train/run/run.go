@@ -97,7 +97,15 @@ func (r *Run) write() error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Bytes(filepath.Join(r.Dir, ConfigFile), text)
+	if err := atomicfile.Bytes(filepath.Join(r.Dir, ConfigFile), text); err != nil {
+		return err
+	}
+	// Classes and maps may be too many for what is read, or have names that YAML does not
+	// keep: better known now than after the training.
+	if _, err := ReadConfig(r.Dir); err != nil {
+		return fmt.Errorf("the configuration does not read back: %w", err)
+	}
+	return nil
 }
 
 // remove deletes what write wrote, and the folder if it is empty then.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/robustnet-edge/robustnet/train/labels"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/whiten"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // small is a run of the cheapest network, with masks.
@@ -59,6 +61,9 @@ func TestRoundTrip(t *testing.T) {
 			if files := list(t, dir); !slices.Equal(files, []string{ConfigFile, LastFile}) {
 				t.Errorf("the folder holds %v", files)
 			}
+			if text, err := os.ReadFile(filepath.Join(dir, ConfigFile)); err != nil || strings.Contains(string(text), "maps") {
+				t.Errorf("maps that nobody named are in the configuration, or %v:\n%s", err, text)
+			}
 		})
 	}
 }
@@ -74,6 +79,42 @@ func list(t *testing.T, dir string) []string {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// harbour is [small] with classes of the user's own, and maps from them.
+func harbour(t *testing.T) (Config, Checkpoint) {
+	t.Helper()
+	c, ck := small(t)
+	c.Labels.Name, c.Labels.Ignore = "harbour", 255
+	c.Labels.Classes[0].Name, c.Labels.Classes[1].Name, c.Labels.Classes[2].Name = "water", "yes", "a: b"
+	port := labels.Set{Name: "port", Ignore: 7, Classes: []trt.Class{{Name: "sea: deep", Color: [3]uint8{1, 2, 3}}}}
+	c.Labels.Maps = []labels.NamedMap{
+		{To: labels.CamVid(), Classes: map[string]string{"yes": "road", "a: b": "pole"}},
+		{To: port, Classes: map[string]string{"water": "sea: deep"}},
+	}
+	return c, ck
+}
+
+// TestMapsRoundTrip wants a run to find the maps of its classes without the files that named
+// them.
+func TestMapsRoundTrip(t *testing.T) {
+	c, ck := harbour(t)
+	dir := filepath.Join(t.TempDir(), "x")
+	if _, err := Create(dir, c, ck); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(r.Config.Labels, c.Labels) {
+		t.Errorf("read %+v, want %+v", r.Config.Labels, c.Labels)
+	}
+	for _, own := range c.Labels.Maps {
+		if _, ok := labels.FindMap(r.Config.Labels, own.To); !ok {
+			t.Errorf("the map to %s is lost", own.To.Name)
+		}
+	}
 }
 
 func contains(t *testing.T, err error, wants ...string) {
@@ -103,6 +144,11 @@ func TestRefusedCheckpoints(t *testing.T) {
 		"another trunk":   {func(c *Config, _ Checkpoint) { c.Network.Trunk, c.Network.Width = nn.ShuffleNetV2, 1 }, []string{"keys missing", "more\n", "keys unknown"}},
 		"no such network": {func(c *Config, _ Checkpoint) { c.Network.Trunk = "vgg" }, []string{"trunk \"vgg\" is unknown"}},
 		"too few names":   {func(c *Config, _ Checkpoint) { c.Labels = labels.IDDLite() }, []string{"set \"idd-lite\" has 7 classes, but the network tells 11 apart"}},
+		"too long maps": {func(c *Config, _ Checkpoint) {
+			name := strings.Repeat("x", 40<<10)
+			port := labels.Set{Name: "port", Ignore: 255, Classes: []trt.Class{{Name: name}}}
+			c.Labels.Maps = []labels.NamedMap{{To: port, Classes: map[string]string{"road": name}}}
+		}, []string{"the configuration does not read back", "larger than 64 KiB"}},
 		"foreign method":  {func(c *Config, _ Checkpoint) { c.Method = nn.IBN }, []string{"method ibn does not fit the placement 0,0,2,2,2,0,0; its own is 0,0,4,4,4,0,0"}},
 		"base with norms": {func(c *Config, _ Checkpoint) { c.Method = nn.Base }, []string{"method base does not fit"}},
 		"mistyped method": {func(c *Config, _ Checkpoint) { c.Method = "isww" }, []string{"did you mean isw?"}},
@@ -128,6 +174,40 @@ func TestRefusedCheckpoints(t *testing.T) {
 			if _, err := os.Stat(dir); !os.IsNotExist(err) {
 				t.Errorf("a folder was left: %v", err)
 			}
+		})
+	}
+}
+
+// TestDamagedMaps edits the maps of a run's classes.
+func TestDamagedMaps(t *testing.T) {
+	c, ck := harbour(t)
+	dir := filepath.Join(t.TempDir(), "x")
+	if _, err := Create(dir, c, ck); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, ConfigFile)
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"unknown class":       {"water: \"sea", "harbor: \"sea", `map to port: "harbor" is no class of harbour; its classes are water, yes, a: b`},
+		"unknown other class": {"\"yes\": road", "\"yes\": street", `map to camvid: "yes" is mapped to "street", which is none of its classes sky`},
+		"bad id":              {"ignore: 7", "ignore: 0", `map to "port": label 0 is ignored; it must be no class's id: 1 to 255`},
+		"no such id":          {"ignore: 7", "ignore: 256", `map to "port": label 256 is ignored`},
+		"class named twice":   {"name: pole", "name: road", `map to "camvid": classes 2 and 3 are both named "road"`},
+		"no other set":        {"  - to:\n      name: port", "  - too:\n      name: port", `unknown field "too"`},
+		"color cut":           {"[1, 2, 3]", "[1, 2]", "[1, 2] has 2 elements, not 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(string(sound), c.old) {
+				t.Fatalf("%q is not in\n%s", c.old, sound)
+			}
+			if err := os.WriteFile(path, []byte(strings.Replace(string(sound), c.old, c.new, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ReadConfig(dir)
+			contains(t, err, "open run", c.want)
 		})
 	}
 }
