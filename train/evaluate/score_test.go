@@ -220,6 +220,66 @@ maps:
 	}
 }
 
+// TestNamedMaps scores models whose data sets, labels' data sets or both name maps.
+func TestNamedMaps(t *testing.T) {
+	dir := t.TempDir()
+	folder := func(name, classes, maps string) string {
+		path := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(path, []byte("classes: "+classes+"\n"+maps), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return "folder=" + path + "@" + dir
+	}
+	const harbour = "[{name: water, color: [0, 0, 1]}, {name: quay, color: [0, 1, 0]}, {name: crane, color: [1, 0, 0]}]"
+	const port = "[{name: sea, color: [0, 0, 1]}, {name: land, color: [0, 1, 0]}]"
+	random := rand.New(rand.NewPCG(1, 1))
+	truth := writeSet(t, dir, 3, random, 0, 1)
+	predicted := randomAnswers(3, 3, random)
+	toPort := "maps: {port.yaml: {water: sea, crane: land}}\n"
+	toHarbour := "maps: {harbour.yaml: {sea: water, land: quay}}\n"
+	folder("harbour", harbour, "")
+	folder("port", port, "")
+	for name, c := range map[string]struct {
+		model, labels      string // what their data sets say of maps
+		compared           string
+		truth, predictions []int
+		counted            []int
+	}{
+		"the model's":  {toPort, "", "port", []int{0, 1}, []int{0, 255, 1}, []int{0, 1}},
+		"the labels'":  {"", toHarbour, "harbour", []int{0, 1}, []int{0, 1, 2}, []int{0, 1}},
+		"of both":      {toPort, toHarbour, "harbour", []int{0, 1}, []int{0, 1, 2}, []int{0, 1}},
+		"one of two":   {"maps: {camvid: {quay: road}, port.yaml: {quay: sea}}\n", "", "port", []int{0, 1}, []int{255, 0, 255}, []int{0}},
+		"other labels": {"maps: {camvid: {quay: road}}\n", "", "", nil, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model, set := open(t, folder("own", harbour, "name: harbour\n"+c.model)).Classes, open(t, folder("theirs", port, "name: port\n"+c.labels))
+			got, err := evaluate.Score(t.Context(), predicted, model, set, nil)
+			if c.compared == "" {
+				if err == nil || !strings.Contains(err.Error(), "the dataset.yaml of the labels or of the first --train can name one") {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			scoring, err := evaluate.NewScoring(model, set)
+			if err != nil || scoring.Classes.Name != c.compared {
+				t.Fatalf("compared in %+v, %v; want %s", scoring, err, c.compared)
+			}
+			for class, iou := range got.IoU {
+				want := math.NaN()
+				if slices.Contains(c.counted, class) {
+					want = bruteForce(truth, predicted, c.truth, c.predictions, class)
+				}
+				if math.Abs(iou-want) > 1e-9 || math.IsNaN(iou) != math.IsNaN(want) {
+					t.Errorf("class %s: IoU %v, want %v", got.Classes[class], iou, want)
+				}
+			}
+		})
+	}
+}
+
 // broken fails, or answers with one class, for all but some pixels.
 type broken struct {
 	err     error

@@ -23,7 +23,8 @@ type Scoring struct {
 }
 
 // NewScoring returns the comparison of a model's classes with a set's. It is an error that
-// no map leads from one to the other.
+// no map leads from one to the other. If maps lead both ways, labels are mapped, so that all
+// sets with such a map are compared in the same classes, the model's.
 //
 // Classes that the map does not reach are left out of means. With mapped labels, predictions
 // of such a class count against the class that is there, as all wrong ones do; with mapped
@@ -38,7 +39,7 @@ func NewScoring(model labels.Set, set *data.Set) (*Scoring, error) {
 	if m, ok := labels.FindMap(model, set.Classes); ok {
 		return &Scoring{Classes: set.Classes, model: model, predictions: &m, reached: m.Reaches()}, nil
 	}
-	return nil, fmt.Errorf("the model has the classes of %s and the labels those of %s, and no map leads from one to the other; a dataset.yaml can name one, see docs/data.md", model.Name, set.Classes.Name)
+	return nil, fmt.Errorf("the model has the classes of %s and the labels those of %s, and no map leads from one to the other; the dataset.yaml of the labels or of the first --train can name one, see docs/data.md", model.Name, set.Classes.Name)
 }
 
 // matrix returns an empty one. A class more than those compared counts predictions that
