@@ -18,7 +18,9 @@ import (
 const checkHelp = `Check reads data sets as a training would, all of every picture, and prints their sizes and
 how often each class occurs. It finds pictures without labels and labels without pictures,
 labels of another size than their picture, label ids that the layout does not know, and files
-that are damaged, cut off or empty. Each fault is a line that begins with the file's path.
+that are damaged, cut off or empty. Damage inside a JPEG is found here alone, not by a training,
+and practically always where it is some KiB long: JPEG has no checksums. Each fault is a line
+that begins with the file's path.
 
 A SOURCE is [NAME=]LAYOUT=DIR[:SPLIT]:
 

@@ -56,7 +56,7 @@ type UnknownCount struct {
 }
 
 // Check opens a source, see [Open], and reads all of it, a picture on each processor at a
-// time. An error says that it could not be opened, or is ctx's; faults of files are in the
+// time, and JPEG files twice, for what reading them does not find: see [ReadRGB]. An error says that it could not be opened, or is ctx's; faults of files are in the
 // report. progress, if not nil, is called with the number of pictures read, one call at a time.
 func Check(ctx context.Context, source string, progress func(done, all int)) (*Report, error) {
 	set, faults, err := open(source)
@@ -99,13 +99,17 @@ type checker struct {
 }
 
 func (c *checker) check(i int, progress func(done, all int)) {
-	p, err := c.set.read(c.set.samples[i])
+	sample := c.set.samples[i]
+	p, err := c.set.read(sample)
+	if err == nil && sample.Image != "" {
+		err = checkJPEG(sample.Image)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.fault(err)
 	} else {
-		c.count(p, c.set.samples[i])
+		c.count(p, sample)
 	}
 	c.done++
 	if progress != nil {

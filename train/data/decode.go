@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"image"
 	_ "image/jpeg" // for the sizes of pictures
 	"image/png"
@@ -19,13 +18,13 @@ const (
 	maxPixels    = 128 << 20
 
 	pngHeader = "\x89PNG\r\n\x1a\n"
-	jpegStart = "\xff\xd8"
 )
 
 // ReadRGB reads a picture, JPEG or PNG, as Height rows of Width pixels of three bytes: red,
 // green, blue. More bits than 8 are cut off, greys become colours, transparency is dropped. The
 // orientation that a camera noted is not applied: label files do not have it. A file that ends
-// too early is an error, never a picture with grey in place of the rest.
+// too early is an error, never a picture with grey in place of the rest, and so is damage of a
+// PNG, whose data has checksums. That of a JPEG has none: damage inside is left to [Check].
 func ReadRGB(path string) (rgb []uint8, width, height int, err error) {
 	content, size, err := readImageFile(path)
 	if err != nil {
@@ -133,7 +132,8 @@ var errTruncated = errors.New("the file ends too early")
 // that lacks it with grey and report nothing.
 func checkComplete(content []byte) error {
 	if bytes.HasPrefix(content, []byte(jpegStart)) {
-		return checkJPEGEnd(content)
+		_, err := jpegEnd(content)
+		return err
 	}
 	return checkPNGEnd(content)
 }
@@ -152,38 +152,4 @@ func checkPNGEnd(content []byte) error {
 		rest = rest[length+frame:]
 	}
 	return errTruncated
-}
-
-// checkJPEGEnd walks the segments (ITU-T T.81, B.1) up to the end-of-image marker.
-func checkJPEGEnd(content []byte) error {
-	rest := content[len(jpegStart):]
-	for {
-		at := bytes.IndexByte(rest, 0xff)
-		if at < 0 || at+1 >= len(rest) {
-			return errTruncated
-		}
-		marker := rest[at+1]
-		rest = rest[at+1:]
-		switch {
-		case marker == 0xff: // fill byte: the marker follows
-			continue
-		case marker == 0xd9: // end of image
-			return nil
-		case marker == 0x00, marker == 0x01, marker >= 0xd0 && marker <= 0xd8:
-			rest = rest[1:] // stuffed data byte, or markers without a segment
-			continue
-		}
-		rest = rest[1:]
-		if len(rest) < 2 {
-			return errTruncated
-		}
-		length := int(binary.BigEndian.Uint16(rest))
-		if length < 2 {
-			return fmt.Errorf("segment %#x of the JPEG file is damaged", marker)
-		}
-		if length > len(rest) {
-			return errTruncated
-		}
-		rest = rest[length:]
-	}
 }
