@@ -87,7 +87,6 @@ func TestShortest(t *testing.T) {
 	}
 }
 
-// TestSplitFolders has a folder for each split.
 // TestColorLabels reads classes from their colours, in files with and without a palette.
 func TestColorLabels(t *testing.T) {
 	water, quay, other := color.RGBA{0, 60, 120, 255}, color.RGBA{1, 2, 3, 255}, color.RGBA{1, 2, 4, 255}
@@ -108,6 +107,7 @@ func TestColorLabels(t *testing.T) {
 	}
 }
 
+// TestSplitFolders has a folder for each split.
 func TestSplitFolders(t *testing.T) {
 	dir := tree{
 		"dataset.yaml":       []byte("images: SPLIT/images\nlabels: SPLIT/labels\nclasses: [{name: water}]"),
