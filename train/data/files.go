@@ -2,6 +2,7 @@ package data
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -94,10 +95,11 @@ func (f form) missingLabel(path string) error {
 }
 
 // stems finds the files in dir and its subfolders that end in one of ends, by their paths
-// below dir without the ending. Two files of one name are a fault.
+// below dir without the ending. Two files of one name are a fault, and so is a folder that is
+// too deep.
 func (f form) stems(dir string, ends []string) (files map[string]string, faults []error, err error) {
 	files = map[string]string{}
-	err = walk(dir, "", 0, func(name string) {
+	deep, err := walk(dir, "", 0, func(name string) {
 		if f.notLabel != "" && strings.HasSuffix(name, f.notLabel) {
 			return
 		}
@@ -115,16 +117,22 @@ func (f form) stems(dir string, ends []string) (files map[string]string, faults 
 			return
 		}
 	})
+	if deep != "" {
+		faults = append(faults, fault(filepath.Join(dir, deep), "the folder lies more than %d folders below %s; move it up, or remove the link that leads in circles", deepest, dir))
+	}
 	return files, faults, err
 }
 
-// walk calls visit with the files below root, hidden ones left out. It follows links, which
-// data sets are often made of.
-func walk(root, below string, depth int, visit func(name string)) error {
-	const deepest = 6
+// deepest is how many folders below that of pictures or labels are looked into: links may lead
+// in circles.
+const deepest = 6
+
+// walk calls visit with the files below root, hidden ones left out, and returns the first folder
+// that is too deep to look into. It follows links, which data sets are often made of.
+func walk(root, below string, depth int, visit func(name string)) (deep string, err error) {
 	entries, err := os.ReadDir(filepath.Join(root, below))
 	if err != nil {
-		return fileFault(filepath.Join(root, below), err)
+		return "", fileFault(filepath.Join(root, below), err)
 	}
 	for _, e := range entries {
 		name := filepath.Join(below, e.Name())
@@ -135,15 +143,20 @@ func walk(root, below string, depth int, visit func(name string)) error {
 		if e.Type()&fs.ModeSymlink != 0 {
 			folder = isDir(filepath.Join(root, name))
 		}
-		if !folder {
+		switch {
+		case !folder:
 			visit(filepath.ToSlash(name))
-		} else if depth < deepest {
-			if err := walk(root, name, depth+1, visit); err != nil {
-				return err
+		case depth == deepest:
+			deep = cmp.Or(deep, name)
+		default:
+			below, err := walk(root, name, depth+1, visit)
+			if err != nil {
+				return "", err
 			}
+			deep = cmp.Or(deep, below)
 		}
 	}
-	return nil
+	return deep, nil
 }
 
 // listedName is a name and its line in the list.

@@ -135,6 +135,24 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestDeepFolders looks six folders deep, and names the first that is deeper.
+func TestDeepFolders(t *testing.T) {
+	dir := pairs(t, "1/2/3/4/5/6/a").in(t, t.TempDir())
+	if s := open(t, "camvid="+dir); s.Len() != 1 {
+		t.Errorf("%d pictures", s.Len())
+	}
+	pairs(t, "1/2/3/4/5/6/y/b", "1/2/3/4/5/6/x/7/c").in(t, dir)
+	_, err := data.Open("camvid=" + dir)
+	for _, folder := range []string{"images", "labels"} {
+		if want := filepath.Join(dir, folder, "1/2/3/4/5/6/x") + ": the folder lies more than 6 folders below"; err == nil || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "6/y") {
+		t.Errorf("error %v names more than the first", err)
+	}
+}
+
 // TestWithoutLabels opens a folder of pictures alone.
 func TestWithoutLabels(t *testing.T) {
 	s := open(t, "bdd100k="+tree{"images/10k/test/a.jpg": jpg(t, 2)}.in(t, t.TempDir())+":test")
