@@ -311,7 +311,7 @@ func TestEvalCommandLines(t *testing.T) {
 		"domain twice":        {[]string{"--model", cars, "--on", street, "--on", street}, cli.Usage, "another domain is named data"},
 		"mistyped layout":     {[]string{"--model", cars, "--on", "camvd=" + pictures}, cli.Usage, "did you mean camvid?"},
 		"no such folder":      {[]string{"--model", cars, "--on", "camvid=" + dir + "/none"}, cli.Failure, "none: "},
-		"no labels":           {[]string{"--model", cars, "--on", "camvid=" + photos}, cli.Failure, "no labels"},
+		"no labels":           {[]string{"--model", cars, "--on", "camvid=" + photos}, cli.Failure, "no labels to compare with: " + photos + ": there is no folder of labels; looked for labels"},
 		"mistyped corruption": {[]string{"--model", cars, "--on", street, "--corruptions", "--kinds", "rian"}, cli.Usage, "did you mean rain?"},
 		"twice the same":      {[]string{"--model", cars, "--on", street, "--corruptions", "--kinds", "fog,fog"}, cli.Usage, "named twice"},
 		"severity":            {[]string{"--model", cars, "--on", street, "--corruptions", "--severities", "1,6"}, cli.Usage, "--severities 6: 1 to 5"},

@@ -33,7 +33,7 @@ func openDomains(flag string, sources []string) ([]*data.Set, error) {
 			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		if !set.Labelled() {
-			return nil, fmt.Errorf("%s %s: there are no labels to compare with", flag, source)
+			return nil, fmt.Errorf("%s %s: there are no labels to compare with: %w", flag, source, set.NoLabels)
 		}
 		if slices.ContainsFunc(domains, func(d *data.Set) bool { return d.Name == set.Name }) {
 			return nil, cli.Usagef("%s %s: another domain is named %s; name one yourself, as in %s night=%s", flag, source, set.Name, flag, source)

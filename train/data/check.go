@@ -26,7 +26,8 @@ type Report struct {
 	// Unknown are the label ids that the layout does not know, in their order.
 	Unknown []UnknownCount `json:"unknown,omitempty"`
 	// Notes are lines that begin with a path and tell of what is odd but does no harm: pairs
-	// that the layout leaves out, and pictures without any pixel of a class.
+	// that the layout leaves out, pictures without any pixel of a class, and where labels were
+	// looked for in vain.
 	Notes []string `json:"notes,omitempty"`
 	// Faults are lines that begin with a path. What is faulty is counted nowhere else but in
 	// Unknown.
@@ -56,8 +57,9 @@ type UnknownCount struct {
 }
 
 // Check opens a source, see [Open], and reads all of it, a picture on each processor at a
-// time, and JPEG files twice, for what reading them does not find: see [ReadRGB]. An error says that it could not be opened, or is ctx's; faults of files are in the
-// report. progress, if not nil, is called with the number of pictures read, one call at a time.
+// time, and JPEG files twice, for what reading them does not find: see [ReadRGB]. An error says
+// that it could not be opened, or is ctx's; faults of files are in the report. progress, if not
+// nil, is called with the number of pictures read, one call at a time.
 func Check(ctx context.Context, source string, progress func(done, all int)) (*Report, error) {
 	set, faults, err := open(source)
 	if err != nil {
@@ -65,6 +67,9 @@ func Check(ctx context.Context, source string, progress func(done, all int)) (*R
 	}
 	classes := len(set.Classes.Classes)
 	c := &checker{set: set, faults: faults, notes: set.Skipped, sizes: map[[2]int]int{}, pixels: make([]int64, classes), pictures: make([]int, classes)}
+	if set.NoLabels != nil && !errors.Is(set.NoLabels, errNamedLabels) {
+		c.notes = append(c.notes, set.NoLabels)
+	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range set.Len() {

@@ -42,6 +42,8 @@ type Set struct {
 	// Classes says what the ids of [Picture.Labels] mean. It has the maps to other sets of
 	// classes that the data set brings along.
 	Classes labels.Set
+	// NoLabels says where the labels of a source were looked for in vain; nil where there are some.
+	NoLabels error
 	// Skipped says which pairs of files the layout leaves out, and why.
 	Skipped []error
 

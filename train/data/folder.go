@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,10 +20,14 @@ import (
 // DescriptionFile describes a folder of layout "folder".
 const DescriptionFile = "dataset.yaml"
 
+// defaultLabels is the folder of labels where the description does not name one.
+const defaultLabels = "labels"
+
 // description is dataset.yaml. docs/data.md has an example.
 type description struct {
 	Name string
 	// Root, Images and Labels are folders; Root is relative to the file, and the others to Root.
+	// Labels is empty where the description does not name it.
 	Root, Images, Labels string
 	// LabelSuffix is what follows a picture's name in that of its label file.
 	LabelSuffix string `yaml:"label_suffix"`
@@ -98,7 +103,7 @@ func openDescribed(path, root, split string) (*Set, []error, error) {
 }
 
 func readDescription(path string) (description, error) {
-	d := description{Root: ".", Images: "images", Labels: "labels", LabelSuffix: ".png", LabelPixels: idPixels, Ignore: numbers{255}}
+	d := description{Root: ".", Images: "images", LabelSuffix: ".png", LabelPixels: idPixels, Ignore: numbers{255}}
 	err := strictyaml.Read(path, &d, labels.ColorArray())
 	if errors.Is(err, os.ErrNotExist) {
 		return d, fault(path, "the description of the data set is missing; docs/data.md shows one")
@@ -119,7 +124,8 @@ func (d description) layout(path string) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, folder := range []string{d.Images, d.Labels} {
+	labelFolder := cmp.Or(d.Labels, defaultLabels)
+	for _, folder := range []string{d.Images, labelFolder} {
 		if !filepath.IsLocal(folder) {
 			return nil, fmt.Errorf("folder %q leads out of the data set", folder)
 		}
@@ -129,7 +135,7 @@ func (d description) layout(path string) (*layout, error) {
 	}
 	return &layout{
 		name: folderLayout, classes: func() labels.Set { return classes }, decode: decode, table: table, splits: trainValTest,
-		forms: []form{{images: d.Images, labels: d.Labels, imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
+		forms: []form{{images: d.Images, labels: labelFolder, labelsNamed: d.Labels != "", imageEnds: anyPicture, labelEnds: []string{d.LabelSuffix}}},
 	}, classes.Validate()
 }
 

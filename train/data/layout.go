@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,8 @@ type form struct {
 	labelEnds      []string
 	// notLabel is the end of files that look like labels but are none.
 	notLabel string
+	// labelsNamed says that the user has named the folder of labels, so that it must be there.
+	labelsNamed bool
 }
 
 const splitMark = "SPLIT"
@@ -117,27 +120,46 @@ type located struct {
 	split string
 	// list is the file of the split's names; empty where all pictures are taken.
 	list string
+	// noLabels says where labels were looked for in vain; nil where there are some.
+	noLabels error
 }
 
-// locate finds the form that dir has for a split. Without label folder only the pictures are
-// taken.
+// errNamedLabels marks folders of labels that the user has named and that are not there.
+var errNamedLabels = errors.New("there is no such folder of labels; correct the description")
+
+// locate finds the form that dir has for a split. If no form's label folder is there, the first
+// with pictures is taken.
 func (l *layout) locate(dir, split string) (located, error) {
-	var tried []string
-	for _, labelled := range []bool{true, false} {
-		for _, f := range l.forms {
-			at := l.of(f, dir, split)
-			if isDir(filepath.Join(dir, at.images)) && (!labelled || isDir(filepath.Join(dir, at.labels))) {
-				if !labelled {
-					at.labels = ""
-				}
-				return at, nil
-			}
-			if labelled {
-				tried = append(tried, at.images)
-			}
+	var tried, unlabelled []string
+	var bare *located
+	for _, f := range l.forms {
+		at := l.of(f, dir, split)
+		tried = append(tried, at.images)
+		if !isDir(filepath.Join(dir, at.images)) {
+			continue
+		}
+		if isDir(filepath.Join(dir, at.labels)) {
+			return at, nil
+		}
+		unlabelled = append(unlabelled, at.labels)
+		if bare == nil {
+			bare = &at
 		}
 	}
-	return located{}, fault(dir, "no pictures of layout %s are there; looked for the folders %s", l.name, strings.Join(tried, ", "))
+	if bare == nil {
+		return located{}, fault(dir, "no pictures of layout %s are there; looked for the folders %s", l.name, strings.Join(tried, ", "))
+	}
+	bare.withoutLabels(dir, unlabelled)
+	return *bare, nil
+}
+
+// withoutLabels leaves out the labels, which were looked for in the given folders.
+func (at *located) withoutLabels(dir string, tried []string) {
+	at.noLabels = fault(dir, "there is no folder of labels; looked for %s", strings.Join(tried, ", "))
+	if at.labelsNamed {
+		at.noLabels = &FileError{filepath.Join(dir, at.labels), errNamedLabels}
+	}
+	at.labels = ""
 }
 
 // of is the form for a split: the given one or, in forms with a folder for each split, that

@@ -20,7 +20,7 @@ func OpenUnlabelled(text string) (set *Set, absolute string, err error) {
 		absolute, err = filepath.Abs(text)
 		return set, absolute, err
 	}
-	if set, err = Open(text); err != nil {
+	if set, err = openWithout(text, errOrphan, errNamedLabels); err != nil {
 		return nil, "", err
 	}
 	absolute, err = Absolute(text)

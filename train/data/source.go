@@ -45,14 +45,22 @@ func LayoutNames() []string {
 // splits/SPLIT.txt; there the default is every picture. Several splits are joined by "+". A
 // folder whose name has a colon is taken whole if it exists. docs/data.md has the trees.
 //
-// A picture without its label file, or a listed name without picture, is an error that
-// names all of them.
+// A picture without its label file, a listed name without picture, or a folder of labels that
+// a description names and that is not there, is an error that names all of them.
 func Open(source string) (*Set, error) {
+	return openWithout(source, errOrphan)
+}
+
+// openWithout opens a source in spite of some faults.
+func openWithout(source string, harmless ...error) (*Set, error) {
 	set, faults, err := open(source)
 	if err != nil {
 		return nil, fmt.Errorf("open data set %s: %w", source, err)
 	}
-	if faults := slices.DeleteFunc(faults, harmless); len(faults) > 0 {
+	faults = slices.DeleteFunc(faults, func(fault error) bool {
+		return slices.ContainsFunc(harmless, func(known error) bool { return errors.Is(fault, known) })
+	})
+	if len(faults) > 0 {
 		const shown = 10
 		more := ""
 		if n := len(faults) - shown; n > 0 {
@@ -68,8 +76,6 @@ func Open(source string) (*Set, error) {
 
 // errOrphan marks label files without picture.
 var errOrphan = errors.New("no picture belongs to this label file")
-
-func harmless(err error) bool { return errors.Is(err, errOrphan) }
 
 // parsed is a source's text taken apart.
 type parsed struct{ name, layout, place string }
@@ -171,7 +177,12 @@ func (l *layout) open(dir, split string) (*Set, []error, error) {
 			}
 			set.samples = append(set.samples, s)
 		}
-		set.unlabelled = set.unlabelled || at.labels == ""
+		if at.noLabels != nil && !set.unlabelled {
+			set.unlabelled, set.NoLabels = true, at.noLabels
+			if at.labelsNamed {
+				faults = append(faults, at.noLabels)
+			}
+		}
 	}
 	set.Name = setName(dir, strings.Join(splits, "+"))
 	set.read = l.reader()

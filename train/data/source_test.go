@@ -153,11 +153,44 @@ func TestDeepFolders(t *testing.T) {
 	}
 }
 
-// TestWithoutLabels opens a folder of pictures alone.
+// TestWithoutLabels opens folders of pictures alone, and says where labels were looked for.
 func TestWithoutLabels(t *testing.T) {
-	s := open(t, "bdd100k="+tree{"images/10k/test/a.jpg": jpg(t, 2)}.in(t, t.TempDir())+":test")
-	if p := read(t, s, 0); s.Labelled() || p.Labels != nil || len(p.RGB) != 6 {
-		t.Errorf("labelled: %t; labels %v, %d bytes", s.Labelled(), p.Labels, len(p.RGB))
+	for source, want := range map[string]string{
+		"bdd100k=" + tree{"images/10k/test/a.jpg": jpg(t, 2)}.in(t, t.TempDir()) + ":test":                                 "labels/sem_seg/masks/test, labels_trainId",
+		"mapillary=" + tree{"training/images/a.jpg": jpg(t, 2)}.in(t, t.TempDir()) + ":train":                              "training/v1.2/labels, training/labels",
+		"folder=" + tree{"images/a.jpg": jpg(t, 2), "dataset.yaml": []byte("classes: [{name: water}]")}.in(t, t.TempDir()): "labels",
+	} {
+		s := open(t, source)
+		if p := read(t, s, 0); s.Labelled() || p.Labels != nil || len(p.RGB) != 6 {
+			t.Errorf("%s: labelled: %t; labels %v, %d bytes", source, s.Labelled(), p.Labels, len(p.RGB))
+		}
+		_, place, _ := strings.Cut(source, "=")
+		dir, _, _ := strings.Cut(place, ":")
+		want = dir + ": there is no folder of labels; looked for " + want
+		r, err := data.Check(t.Context(), source, nil)
+		if err != nil || !slices.Equal(r.Notes, []string{want}) || len(r.Faults) > 0 {
+			t.Errorf("%s: notes %q, faults %q, %v; want the note %q", source, r.Notes, r.Faults, err, want)
+		}
+		if s.NoLabels == nil || s.NoLabels.Error() != want {
+			t.Errorf("%s: the set says %v", source, s.NoLabels)
+		}
+	}
+}
+
+// TestMistypedLabels wants the folder of labels that a description names, unless labels are of
+// no use.
+func TestMistypedLabels(t *testing.T) {
+	dir := with(pairs(t, "a"), "dataset.yaml", "labels: labls\nclasses: [{name: water}, {name: quay}]").in(t, t.TempDir())
+	want := filepath.Join(dir, "labls") + ": there is no such folder of labels"
+	if _, err := data.Open("folder=" + dir); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v does not say %q", err, want)
+	}
+	r, err := data.Check(t.Context(), "folder="+dir, nil)
+	if err != nil || len(r.Faults) != 1 || !strings.HasPrefix(r.Faults[0], want) || len(r.Notes) > 0 {
+		t.Errorf("report %+v, %v; want one fault %q", r, err, want)
+	}
+	if s, _, err := data.OpenUnlabelled("folder=" + dir); err != nil || s.Len() != 1 {
+		t.Errorf("without labels: %v", err)
 	}
 }
 
