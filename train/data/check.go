@@ -105,7 +105,7 @@ type checker struct {
 
 func (c *checker) check(i int, progress func(done, all int)) {
 	sample := c.set.samples[i]
-	p, err := c.set.read(sample)
+	p, err := c.set.read(sample, true)
 	if err == nil && sample.Image != "" {
 		err = checkJPEG(sample.Image)
 	}

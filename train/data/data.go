@@ -48,9 +48,12 @@ type Set struct {
 	Skipped []error
 
 	samples    []Sample
-	read       func(Sample) (*Picture, error)
+	read       reader
 	unlabelled bool
 }
+
+// reader reads a picture. Without pixels it may leave out RGB.
+type reader func(s Sample, pixels bool) (*Picture, error)
 
 // Sample names one picture of a set.
 type Sample struct {
@@ -66,7 +69,7 @@ type Sample struct {
 // NewSet returns a labelled set of pictures that are made by read, which several goroutines
 // may call at once.
 func NewSet(name string, classes labels.Set, samples []Sample, read func(Sample) (*Picture, error)) *Set {
-	return &Set{Name: name, Classes: classes, samples: samples, read: read}
+	return &Set{Name: name, Classes: classes, samples: samples, read: func(s Sample, _ bool) (*Picture, error) { return read(s) }}
 }
 
 // Len returns the number of pictures.
@@ -79,8 +82,21 @@ func (s *Set) Sample(i int) Sample { return s.samples[i] }
 func (s *Set) Labelled() bool { return !s.unlabelled }
 
 // Read reads the i-th picture, which is then the caller's. Errors begin with the file.
-func (s *Set) Read(i int) (*Picture, error) {
-	p, err := s.read(s.samples[i])
+func (s *Set) Read(i int) (*Picture, error) { return s.readPart(i, true) }
+
+// ReadLabels is Read without the pixels: RGB is nil. The picture's file is not decoded, so that
+// damage of it is not found.
+func (s *Set) ReadLabels(i int) (*Picture, error) {
+	p, err := s.readPart(i, false)
+	if err != nil {
+		return nil, err
+	}
+	p.RGB = nil
+	return p, nil
+}
+
+func (s *Set) readPart(i int, pixels bool) (*Picture, error) {
+	p, err := s.read(s.samples[i], pixels)
 	if err != nil && s.unlabelled {
 		return nil, err
 	}
@@ -108,8 +124,8 @@ func (s *Set) Unlabelled() *Set {
 	for i := range bare.samples {
 		bare.samples[i].Label = ""
 	}
-	bare.read = func(sample Sample) (*Picture, error) {
-		p, err := s.read(sample)
+	bare.read = func(sample Sample, pixels bool) (*Picture, error) {
+		p, err := s.read(sample, pixels)
 		if err == nil {
 			p.Labels = nil
 		}
@@ -136,8 +152,8 @@ func (s *Set) Relabel(m labels.Map) (*Set, error) {
 	}
 	mapped := *s
 	mapped.Classes = m.To
-	mapped.read = func(sample Sample) (*Picture, error) {
-		p, err := s.read(sample)
+	mapped.read = func(sample Sample, pixels bool) (*Picture, error) {
+		p, err := s.read(sample, pixels)
 		if err != nil {
 			return nil, err
 		}

@@ -91,7 +91,7 @@ func frameOf(seed uint64) int {
 }
 
 // drawStreet draws a picture by a scene of its own, because scenes are for one at a time.
-func drawStreet(s Sample) (*Picture, error) {
+func drawStreet(s Sample, _ bool) (*Picture, error) {
 	drawn, err := scene.New(s.street.Options)
 	if err != nil {
 		return nil, fmt.Errorf("draw street %s: %w", s.Name, err)

@@ -213,12 +213,11 @@ func isName(text string) bool {
 }
 
 // reader reads files as the layout has them.
-func (l *layout) reader() func(Sample) (*Picture, error) {
-	return func(s Sample) (*Picture, error) {
-		var p Picture
-		var err error
-		if p.RGB, p.Width, p.Height, err = ReadRGB(s.Image); err != nil || s.Label == "" {
-			return &p, err
+func (l *layout) reader() reader {
+	return func(s Sample, pixels bool) (*Picture, error) {
+		p, err := readImage(s.Image, pixels)
+		if err != nil || s.Label == "" {
+			return p, err
 		}
 		ids, w, h, err := readLabels(s.Label, l.decode)
 		if err != nil {
@@ -233,8 +232,21 @@ func (l *layout) reader() func(Sample) (*Picture, error) {
 			}
 		}
 		p.Labels = ids
-		return &p, nil
+		return p, nil
 	}
+}
+
+// readImage reads a picture without labels, or its size alone.
+func readImage(path string, pixels bool) (*Picture, error) {
+	if pixels {
+		rgb, w, h, err := ReadRGB(path)
+		return &Picture{Width: w, Height: h, RGB: rgb}, err
+	}
+	size, err := sizeOf(path)
+	if err != nil {
+		return nil, fileFault(path, err)
+	}
+	return &Picture{Width: size.X, Height: size.Y}, nil
 }
 
 // skipSizes leaves out the pairs whose headers tell of different sizes. Faults of files are

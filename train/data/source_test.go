@@ -223,6 +223,37 @@ func TestRelabel(t *testing.T) {
 	}
 }
 
+// TestReadLabels reads the same labels as with the picture, which it does not decode.
+func TestReadLabels(t *testing.T) {
+	files := tree{"images/a.jpg": jpg(t, 3), "labels/a.png": ids(t, 3, 11, 10), "images/b.jpg": jpg(t, 2), "labels/b.png": ids(t, 3)}
+	dir := files.in(t, t.TempDir())
+	s := open(t, "camvid="+dir)
+	relabelled, err := s.As(labels.IDDLite())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := data.NewSet("made", s.Classes, make([]data.Sample, 1), func(data.Sample) (*data.Picture, error) { return s.Read(0) })
+	for _, set := range []*data.Set{s, relabelled, s.Unlabelled(), made, open(t, "scenes=day@64x64:1-1")} {
+		whole := read(t, set, 0)
+		p, err := set.ReadLabels(0)
+		if err != nil || p.RGB != nil || p.Width != whole.Width || p.Height != whole.Height || !slices.Equal(p.Labels, whole.Labels) {
+			t.Errorf("%s: %+v, %v; want the labels of %+v", set.Name, p, err, whole)
+		}
+	}
+	photo := files["images/a.jpg"]
+	tree{"images/a.jpg": photo[:len(photo)-2]}.in(t, dir)
+	if _, err := s.ReadLabels(0); err != nil {
+		t.Errorf("the picture is decoded: %v", err)
+	}
+	if _, err := s.ReadLabels(1); err == nil || !strings.Contains(err.Error(), "the labels have 1 x 1 pixels") {
+		t.Errorf("labels of another size: error %v", err)
+	}
+	os.Remove(filepath.Join(dir, "images/a.jpg"))
+	if _, err := s.ReadLabels(0); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, "images/a.jpg")+": no such file") {
+		t.Errorf("picture removed: error %v", err)
+	}
+}
+
 // TestAbsolute names the same pictures from another folder.
 func TestAbsolute(t *testing.T) {
 	at, err := filepath.Abs(".")

@@ -119,6 +119,35 @@ func TestCentroids(t *testing.T) {
 	}
 }
 
+// The search reads labels alone, finds what the whole pictures have, and fills no cache.
+func TestSearchReadsLabels(t *testing.T) {
+	o := options()
+	o.Concat, o.CacheBytes = true, 1<<30
+	f, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.search(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := make([][]centroid, 19)
+	for i, at := range f.domains[0].places {
+		p, err := at.set.Read(at.index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for class, list := range centroids(p, int32(i), o.Tile, 19) {
+			want[class] = append(want[class], list...)
+		}
+	}
+	if !slices.EqualFunc(f.domains[0].centroids, want, slices.Equal) {
+		t.Error("the centroids are not those of the pictures")
+	}
+	if len(f.cache.pictures) > 0 || f.cache.free != o.CacheBytes {
+		t.Errorf("%d pictures are in the cache", len(f.cache.pictures))
+	}
+}
+
 // Pictures smaller than a tile have centroids too, and a rare class becomes as frequent as
 // its share.
 func TestRareClassesAreShown(t *testing.T) {

@@ -172,8 +172,8 @@ func (f *Feed) BatchesPerIteration() int { return len(f.domains) * f.options.Acc
 func (o Options) joined() int { return o.World * o.Batch * o.Accumulate }
 
 // Run makes batches from an iteration on, until ctx ends or a picture cannot be read, and
-// returns why it ended. Where crops are centred on classes, it first reads all pictures. It can
-// be called once.
+// returns why it ended. Where crops are centred on classes, it first reads the labels of all
+// pictures. It can be called once.
 func (f *Feed) Run(ctx context.Context, firstIteration int) error {
 	if !f.started.CompareAndSwap(false, true) {
 		return errors.New("feed: it runs already, or has run")
