@@ -26,8 +26,8 @@ type Report struct {
 	// Unknown are the label ids that the layout does not know, in their order.
 	Unknown []UnknownCount `json:"unknown,omitempty"`
 	// Notes are lines that begin with a path and tell of what is odd but does no harm: pairs
-	// that the layout leaves out, pictures without any pixel of a class, and where labels were
-	// looked for in vain.
+	// that the layout leaves out, pictures without any pixel of a class, where labels were looked
+	// for in vain, and the most frequent colours of labels that no class has.
 	Notes []string `json:"notes,omitempty"`
 	// Faults are lines that begin with a path. What is faulty is counted nowhere else but in
 	// Unknown.
@@ -70,6 +70,9 @@ func Check(ctx context.Context, source string, progress func(done, all int)) (*R
 	if set.NoLabels != nil && !errors.Is(set.NoLabels, errNamedLabels) {
 		c.notes = append(c.notes, set.NoLabels)
 	}
+	if set.colored != "" {
+		c.strange = newStrangeColors(set.colored, set.Classes)
+	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range set.Len() {
@@ -89,7 +92,8 @@ func Check(ctx context.Context, source string, progress func(done, all int)) (*R
 
 // checker gathers what pictures have.
 type checker struct {
-	set *Set
+	set     *Set
+	strange *strangeColors // nil where labels are no colours
 
 	mu       sync.Mutex
 	done     int
@@ -105,10 +109,7 @@ type checker struct {
 
 func (c *checker) check(i int, progress func(done, all int)) {
 	sample := c.set.samples[i]
-	p, err := c.set.read(sample, true)
-	if err == nil && sample.Image != "" {
-		err = checkJPEG(sample.Image)
-	}
+	p, err := c.read(sample)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -120,6 +121,18 @@ func (c *checker) check(i int, progress func(done, all int)) {
 	if progress != nil {
 		progress(c.done, c.set.Len())
 	}
+}
+
+// read reads a picture, and its files once more for what reading leaves open.
+func (c *checker) read(s Sample) (*Picture, error) {
+	p, err := c.set.read(s, true)
+	if err == nil && s.Image != "" {
+		err = checkJPEG(s.Image)
+	}
+	if err == nil && s.Label != "" && c.strange != nil {
+		err = c.strange.add(s.Label)
+	}
+	return p, err
 }
 
 func (c *checker) count(p *Picture, s Sample) {
@@ -174,6 +187,9 @@ func (c *checker) report() *Report {
 		}
 	}
 	r.Notes, r.Faults = lines(c.notes), lines(c.faults)
+	if c.strange != nil {
+		r.Notes = append(r.Notes, c.strange.notes()...)
+	}
 	return r
 }
 

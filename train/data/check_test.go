@@ -3,6 +3,8 @@ package data_test
 import (
 	"context"
 	"errors"
+	"image"
+	"image/color"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,6 +83,38 @@ func TestCheckFindsAll(t *testing.T) {
 	}
 	if want := []data.UnknownCount{{ID: 12, Pixels: 1, Files: 1}, {ID: 200, Pixels: 3, Files: 2}}; !slices.Equal(r.Unknown, want) {
 		t.Errorf("unknown ids %v, want %v", r.Unknown, want)
+	}
+}
+
+// TestCheckColors lists the colours of labels that no class has, the most frequent first.
+func TestCheckColors(t *testing.T) {
+	const width = 30
+	direct := image.NewRGBA(image.Rect(0, 0, width, 1)) // mostly black
+	indexed := image.NewPaletted(direct.Rect, color.Palette{color.RGBA{0, 60, 120, 255}, color.RGBA{9, 8, 7, 255}, color.White})
+	for x := range width {
+		indexed.Pix[x] = uint8(x / 28) // white nowhere
+	}
+	for x := range 3 {
+		direct.SetRGBA(x, 0, color.RGBA{9, 8, 7, 255})
+	}
+	for x := range 12 {
+		direct.SetRGBA(3+x, 0, color.RGBA{200, 0, uint8(x), 255})
+	}
+	dir := tree{
+		"dataset.yaml": []byte("label_pixels: colors\nclasses: [{name: water, color: [0, 60, 120]}]"),
+		"images/a.png": picture(t, width), "labels/a.png": encode(t, direct), "images/b.png": picture(t, width), "labels/b.png": encode(t, indexed),
+	}.in(t, t.TempDir())
+	r, err := data.Check(t.Context(), "folder="+dir, nil)
+	if err != nil || len(r.Faults) > 0 || len(r.Notes) != 11 {
+		t.Fatalf("notes %q, faults %q, %v; want one, and ten colours", r.Notes, r.Faults, err)
+	}
+	if want := filepath.Join(dir, "labels/a.png") + ": no pixel has a class"; r.Notes[0] != want {
+		t.Errorf("note %q, want %q", r.Notes[0], want)
+	}
+	for i, want := range []string{"[0, 0, 0], which is ignored (pixels: 15, files: 1)", "[9, 8, 7], which is ignored (pixels: 5, files: 2)", "[200, 0, 0], which is ignored (pixels: 1, files: 1)"} {
+		if want = filepath.Join(dir, "dataset.yaml") + ": no class has the color " + want; r.Notes[1+i] != want {
+			t.Errorf("note %q, want %q", r.Notes[1+i], want)
+		}
 	}
 }
 

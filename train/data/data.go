@@ -50,6 +50,8 @@ type Set struct {
 	samples    []Sample
 	read       reader
 	unlabelled bool
+	// colored is the description of the classes where label files tell them by colour; else empty.
+	colored string
 }
 
 // reader reads a picture. Without pixels it may leave out RGB.

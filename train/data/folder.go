@@ -99,7 +99,11 @@ func openDescribed(path, root, split string) (*Set, []error, error) {
 			root = d.Root
 		}
 	}
-	return l.open(root, split)
+	set, faults, err := l.open(root, split)
+	if err == nil && d.LabelPixels == colorPixels {
+		set.colored = path
+	}
+	return set, faults, err
 }
 
 func readDescription(path string) (description, error) {

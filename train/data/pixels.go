@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"image"
+	"image/color"
 
 	"github.com/robustnet-edge/robustnet/train/labels"
 )
@@ -82,8 +83,7 @@ func byColor(set labels.Set) decoder {
 			out := packed(img.Pix, img.Stride, img.Rect.Size())
 			var table [256]uint8
 			for i, c := range img.Palette {
-				r, g, b, _ := c.RGBA()
-				table[i] = id(rgbKey(uint8(r>>8), uint8(g>>8), uint8(b>>8)))
+				table[i] = id(colorKey(c))
 			}
 			for i, index := range out {
 				out[i] = table[index]
@@ -111,6 +111,11 @@ func colorIDs(pix []uint8, id func(key uint32) uint8) []uint8 {
 		ids[i] = lastID
 	}
 	return ids
+}
+
+func colorKey(c color.Color) uint32 {
+	r, g, b, _ := c.RGBA()
+	return rgbKey(uint8(r>>8), uint8(g>>8), uint8(b>>8))
 }
 
 func rgbKey(r, g, b uint8) uint32 { return uint32(r)<<16 | uint32(g)<<8 | uint32(b) }
