@@ -138,7 +138,7 @@ func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set
 			return classes, err
 		}
 		if !set.Labelled() {
-			return classes, fmt.Errorf("--train %s: there are no labels to learn from", source)
+			return classes, fmt.Errorf("--train %s: there are no labels to learn from: %w", source, set.NoLabels)
 		}
 		if i == 0 {
 			classes = set.Classes
