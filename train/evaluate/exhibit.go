@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 
@@ -44,6 +45,7 @@ type Exhibits struct {
 // WriteExhibits draws all exhibits into a folder, which it makes: of the i-th one of a kind
 // KIND_i_image.png, KIND_i_truth.png and KIND_i_prediction.png, classes in their colours and
 // other labels in black. [run.FiguresList] names them. Those without a picture are left out.
+// Pictures of these kinds that were there before are removed, other files stay.
 func WriteExhibits(dir string, kinds ...Exhibits) error {
 	if err := writeExhibits(dir, kinds); err != nil {
 		return fmt.Errorf("draw figures: %w", err)
@@ -56,6 +58,7 @@ func writeExhibits(dir string, kinds []Exhibits) error {
 		return err
 	}
 	var list bytes.Buffer
+	written := map[string]bool{}
 	for _, kind := range kinds {
 		for i, e := range kind.List {
 			if e.Picture == nil {
@@ -65,10 +68,34 @@ func writeExhibits(dir string, kinds []Exhibits) error {
 			if err := e.write(dir, files); err != nil {
 				return err
 			}
+			written[files] = true
 			fmt.Fprintf(&list, "%s\t%.2f\t%s\n", files, e.MIoU, e.Name)
 		}
 	}
-	return atomicfile.Bytes(filepath.Join(dir, run.FiguresList), list.Bytes())
+	if err := atomicfile.Bytes(filepath.Join(dir, run.FiguresList), list.Bytes()); err != nil {
+		return err
+	}
+	return removeOthers(dir, kinds, written)
+}
+
+var exhibitName = regexp.MustCompile(`^((.+)_[0-9]+)_(image|truth|prediction)\.png$`)
+
+// removeOthers removes the pictures of exhibits of these kinds that were not written.
+func removeOthers(dir string, kinds []Exhibits, written map[string]bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := exhibitName.FindStringSubmatch(e.Name())
+		if name == nil || written[name[1]] || !slices.ContainsFunc(kinds, func(k Exhibits) bool { return k.Kind == name[2] }) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e Exhibit) write(dir, name string) error {

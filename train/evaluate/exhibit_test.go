@@ -2,11 +2,15 @@ package evaluate_test
 
 import (
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/train/data"
 	"github.com/robustnet-edge/robustnet/train/evaluate"
+	"github.com/robustnet-edge/robustnet/train/labels"
 )
 
 func TestWorst(t *testing.T) {
@@ -34,5 +38,40 @@ func TestWorst(t *testing.T) {
 				t.Errorf("kept %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// A second drawing of fewer exhibits leaves the first's others neither listed nor there.
+func TestFewerExhibits(t *testing.T) {
+	dir := t.TempDir()
+	mine := []string{"worst_9_notes.png", "worst_x_image.png", "other_7_image.png"}
+	for _, name := range mine {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	picture := &data.Picture{Width: 1, Height: 1, RGB: make([]uint8, 3), Labels: make([]uint8, 1)}
+	for _, n := range []int{4, 2} {
+		sample, worst := evaluate.Exhibits{Kind: "sample"}, evaluate.Exhibits{Kind: "worst"}
+		for range n {
+			worst.List = append(worst.List, evaluate.Exhibit{Name: "a", Picture: picture, Prediction: make([]uint8, 1), Classes: labels.CamVid()})
+		}
+		sample.List = worst.List[:1]
+		if err := evaluate.WriteExhibits(dir, sample, worst); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := append(mine, "list.txt")
+	for _, files := range []string{"sample_0", "worst_0", "worst_1"} {
+		want = append(want, files+"_image.png", files+"_prediction.png", files+"_truth.png")
+	}
+	slices.Sort(want)
+	var got []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("left are %q, %v; want %q", got, err, want)
 	}
 }
