@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/train/fit"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
 )
@@ -174,10 +175,10 @@ func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
 	}
 	d.progress.clear()
 	if !o.Done {
-		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, r.Dir)
+		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, shell.Quote(r.Dir))
 		return err
 	}
 	_, err := fmt.Fprintf(d.out, "done after iteration %d: %s\nweights: sha256 %s\nreport: %s\nnext: %s eval --model %s --on LAYOUT=DIR, or %s export --run %s --out model.onnx\n",
-		o.Iterations, o.Reason, o.Hash, filepath.Join(r.Dir, trainrun.ReportFile), program, r.Dir, program, r.Dir)
+		o.Iterations, o.Reason, o.Hash, filepath.Join(r.Dir, trainrun.ReportFile), program, shell.Quote(r.Dir), program, shell.Quote(r.Dir))
 	return err
 }

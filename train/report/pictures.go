@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/trt"
@@ -75,7 +76,7 @@ func readPictures(dir string, c run.Config) (pictures, error) {
 		if c.Training != nil && len(c.Training.Sources) > 0 {
 			source = c.Training.Sources[0]
 		}
-		p.Reconstruct = fmt.Sprintf("robustnet-train reconstruct --run %s --on %s", dir, source)
+		p.Reconstruct = fmt.Sprintf("robustnet-train reconstruct --run %s --on %s", shell.Quote(dir), shell.Quote(source))
 	}
 	folder := filepath.Join(dir, run.FiguresDir)
 	entries, err := os.ReadDir(folder)
