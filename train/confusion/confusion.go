@@ -74,6 +74,9 @@ func (m *Matrix) Merge(other *Matrix) error {
 	return nil
 }
 
+// Classes returns the number of classes.
+func (m *Matrix) Classes() int { return m.classes }
+
 // Count returns the number of pixels of class truth that were predicted as class predicted.
 func (m *Matrix) Count(truth, predicted int) uint64 {
 	return m.counts[truth*m.classes+predicted]

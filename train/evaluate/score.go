@@ -42,7 +42,22 @@ func (r Result) Evaluation(iteration int) run.Evaluation {
 			e.IoU = append(e.IoU, iou)
 		}
 	}
+	e.Confusion = r.confusion()
 	return e
+}
+
+// confusion is the matrix with the names of the classes. A class more, of translated
+// predictions, has a column only, for it never is the true one.
+func (r Result) confusion() *run.Confusion {
+	c := &run.Confusion{Classes: r.Classes}
+	for truth := range r.Classes {
+		row := make([]uint64, r.Matrix.Classes())
+		for predicted := range row {
+			row[predicted] = r.Matrix.Count(truth, predicted)
+		}
+		c.Pixels = append(c.Pixels, row)
+	}
+	return c
 }
 
 // Scorer scores a predictor on sets.

@@ -62,17 +62,18 @@ func breakable(name string) template.HTML {
 type page struct {
 	Style template.CSS
 	// Notes name what could not be read.
-	Notes    []string
-	Headline headline
-	Charts   []drawnChart
-	Speed    []fact
-	Classes  classTable
-	Pictures pictures
-	Layers   []layerView
-	Costs    costTable
-	Origin   string
-	Recipe   []fact
-	YAML     string
+	Notes      []string
+	Headline   headline
+	Charts     []drawnChart
+	Speed      []fact
+	Classes    classTable
+	Confusions confusions
+	Pictures   pictures
+	Layers     []layerView
+	Costs      costTable
+	Origin     string
+	Recipe     []fact
+	YAML       string
 }
 
 // fact is a number with its name.
@@ -131,6 +132,9 @@ func gather(dir string, others []string) (*page, error) {
 	}
 	p.Speed = speed(r)
 	p.Classes = newClassTable(r)
+	if p.Confusions, err = newConfusions(r); err != nil {
+		return nil, err
+	}
 	if p.Layers, err = layers(r); err != nil {
 		p.Notes = append(p.Notes, err.Error())
 	}

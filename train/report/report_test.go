@@ -137,7 +137,7 @@ func TestComplete(t *testing.T) {
 	d := parse(t, write(t, dir, nil))
 	checkPage(t, d)
 	if got, want := texts(d.all("h2")), []string{
-		"Training", "Classes", "Fixed samples", "Worst pictures", "Covariances of shallow features",
+		"Training", "Classes", "Confusion", "Fixed samples", "Worst pictures", "Covariances of shallow features",
 		"Pictures rebuilt from features", "Methods side by side", "Configuration",
 	}; !slices.Equal(got, want) {
 		t.Errorf("the headings are %q, want %q", got, want)
@@ -146,7 +146,7 @@ func TestComplete(t *testing.T) {
 		t.Errorf("the title is %q", got)
 	}
 	const photos, layers = 3 * (6 + 4 + 4), 3
-	if charts, pictures := len(d.all("svg")), len(d.all("img")); charts != 4 || pictures != photos+layers*(3+1) {
+	if charts, pictures := len(d.all("svg")), len(d.all("img")); charts != 4 || pictures != photos+layers*(3+1)+1 {
 		t.Errorf("there are %d charts and %d pictures", charts, pictures)
 	}
 	if tiles := d.classed("tile"); len(tiles) != len(domains) || !strings.HasPrefix(content(tiles[1]), domains[1]+" ") {
@@ -248,6 +248,11 @@ func TestUntrained(t *testing.T) {
 	}
 	whitened := filepath.Join(t.TempDir(), "fresh")
 	create(t, whitened, nn.ISW)
+	spaced := filepath.Join(t.TempDir(), "my run")
+	create(t, spaced, nn.ISW)
+	if want := "--run &#39;" + spaced + "&#39; --on "; !strings.Contains(write(t, spaced, nil), want) {
+		t.Errorf("the page lacks %q", want)
+	}
 	if want := "robustnet-train reconstruct --run " + whitened + " --on camvid=/data/camvid:day_train"; !strings.Contains(write(t, whitened, nil), want) {
 		t.Errorf("the page lacks %q", want)
 	}

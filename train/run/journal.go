@@ -41,6 +41,9 @@ type Evaluation struct {
 	// Classes and IoU go together; classes that neither occur nor were predicted are left out.
 	Classes []string  `json:"classes"`
 	IoU     []float64 `json:"iou"`
+	// Confusion is nil where it was not kept: a run folder has that of the last evaluation of
+	// each domain.
+	Confusion *Confusion `json:"confusion,omitempty"`
 	// Adapted says that target pictures were seen, without labels, so that the figure is not
 	// one of domain generalisation.
 	Adapted bool `json:"adapted,omitempty"`

@@ -15,18 +15,20 @@ import (
 	"github.com/robustnet-edge/robustnet/train/safetensors"
 )
 
-// WriteEvaluations replaces the evaluations of a run folder. Figures that are not finite are
-// refused.
+// WriteEvaluations replaces the evaluations of a run folder, and keeps the confusions of
+// [LastEvaluations] alone. Figures that are not finite are refused.
 func WriteEvaluations(dir string, all []Evaluation) error {
-	if all == nil {
-		all = []Evaluation{}
-	}
-	for _, e := range all {
+	last, kept := lastOnes(all), []Evaluation{}
+	for i, e := range all {
 		if err := e.check(); err != nil {
 			return fmt.Errorf("write evaluations: %w", err)
 		}
+		if !slices.Contains(last, i) {
+			e.Confusion = nil
+		}
+		kept = append(kept, e)
 	}
-	return writeJSON(filepath.Join(dir, EvaluationsFile), all, atomicfile.Write)
+	return writeJSON(filepath.Join(dir, EvaluationsFile), kept, atomicfile.Write)
 }
 
 // ReadEvaluations returns the evaluations of a run folder in their order, none if there is
@@ -54,6 +56,11 @@ func (e Evaluation) check() error {
 			return fmt.Errorf("evaluation of %q at iteration %d: %v is no figure of 0 to 100 points", e.Domain, e.Iteration, v)
 		}
 	}
+	if e.Confusion != nil {
+		if err := e.Confusion.check(); err != nil {
+			return fmt.Errorf("evaluation of %q at iteration %d: %w", e.Domain, e.Iteration, err)
+		}
+	}
 	return nil
 }
 
@@ -67,13 +74,22 @@ func EvaluationsUntil(all []Evaluation, iteration int) []Evaluation {
 // first appear. Adapted ones are apart: a domain may have one of either kind.
 func LastEvaluations(all []Evaluation) []Evaluation {
 	var last []Evaluation
-	for _, e := range all {
-		same := func(o Evaluation) bool { return o.Domain == e.Domain && o.Adapted == e.Adapted }
-		switch i := slices.IndexFunc(last, same); {
-		case i < 0:
-			last = append(last, e)
-		case e.Iteration >= last[i].Iteration:
-			last[i] = e
+	for _, i := range lastOnes(all) {
+		last = append(last, all[i])
+	}
+	return last
+}
+
+// lastOnes are the indices of [LastEvaluations].
+func lastOnes(all []Evaluation) []int {
+	var last []int
+	for i, e := range all {
+		at := slices.IndexFunc(last, func(o int) bool { return all[o].Domain == e.Domain && all[o].Adapted == e.Adapted })
+		switch {
+		case at < 0:
+			last = append(last, i)
+		case e.Iteration >= all[last[at]].Iteration:
+			last[at] = i
 		}
 	}
 	return last
