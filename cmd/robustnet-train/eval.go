@@ -42,6 +42,7 @@ const evalExamples = `  robustnet-train eval --model runs/isw --on camvid=camvid
 type evalOptions struct {
 	models, sources            []string
 	json, classes, corruptions bool
+	confusion                  bool
 	csv, figures, onnxRuntime  string
 	worst                      int
 	inference                  evaluate.Inference
@@ -74,6 +75,7 @@ func newEval() *cobra.Command {
 	flags.StringArrayVar(&o.models, "model", nil, "run folder, checkpoint in one, or model file ending in .onnx; may be repeated")
 	flags.StringArrayVar(&o.sources, "on", nil, "domain: [NAME=]LAYOUT=DIR[:SPLIT]; may be repeated")
 	flags.BoolVar(&o.classes, "classes", false, "print the IoU of every class, also with several domains")
+	flags.BoolVar(&o.confusion, "confusion", false, "print which classes are taken for which, in percent of the true class")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.csv, "csv", "", "file to write every figure to, a line each")
 	flags.Float64SliceVar(&o.inference.Scales, "scales", nil, "runs: scales of the picture whose logits are averaged (default 1)")
@@ -185,7 +187,7 @@ func (o *evalOptions) run(ctx context.Context) error {
 		}
 		return err
 	}
-	report.summarise()
+	report.summarise(len(o.conditions) - 1)
 	if werr := o.write(report, models, domains); err == nil {
 		err = werr
 	}

@@ -23,7 +23,7 @@ type evalReport struct {
 	// Results are in the order of models, domains and conditions; after an interruption, the
 	// finished ones.
 	Results []evalResult `json:"results"`
-	// Robustness is there with --corruptions.
+	// Robustness is there with --corruptions, for models and domains of which all are scored.
 	Robustness []robustness `json:"robustness,omitempty"`
 	Stopped    bool         `json:"stopped,omitempty"`
 }
@@ -45,12 +45,16 @@ type evalResult struct {
 	Severity          int          `json:"severity,omitempty"`
 	PicturesPerSecond float64      `json:"pictures_per_second"`
 	trainrun.Evaluation
+	// Share goes with Classes: what part of the labelled pixels each is, in percent.
+	Share []float64 `json:"share"`
 }
 
 // robustness sums up the corruptions of one model on one domain.
 type robustness struct {
 	Model  string `json:"model"`
 	Domain string `json:"domain"`
+	// Adapted is that of the model's results.
+	Adapted bool `json:"adapted,omitempty"`
 	// Clean and Mean are mIoU on clean pictures and its mean over all corruptions and
 	// severities; Relative is the latter in percent of the former.
 	Clean    float64 `json:"clean"`
@@ -69,13 +73,18 @@ func (o *evalOptions) describe() evalInference {
 func newEvalResult(m *evalModel, r evaluate.Result, c condition) evalResult {
 	e := evalResult{Model: m.name, Corruption: c.kind, Severity: c.severity, Evaluation: r.Evaluation(m.iteration)}
 	e.Adapted = m.adapted
+	for i, share := range e.Confusion.Shares() {
+		if slices.Contains(e.Classes, e.Confusion.Classes[i]) {
+			e.Share = append(e.Share, share)
+		}
+	}
 	e.PicturesPerSecond = float64(r.Pictures) / max(r.Predicting.Seconds(), 1e-9)
 	return e
 }
 
 // line is the result for the log.
 func (r evalResult) line() string {
-	return fmt.Sprintf("%s on %s%s: mIoU %.2f (pictures: %s, %.1f a second)", r.Model, r.Domain,
+	return fmt.Sprintf("%s on %s%s: mIoU %.2f (pictures: %s, %.1f a second)", title(r.Model, r.Adapted), r.Domain,
 		condition{r.Corruption, r.Severity}.suffix(), r.MIoU, count(r.Pictures), r.PicturesPerSecond)
 }
 
@@ -90,8 +99,8 @@ func (r *evalReport) find(model, domain string, c condition) *evalResult {
 	return &r.Results[i]
 }
 
-// summarise fills Robustness.
-func (r *evalReport) summarise() {
+// summarise fills Robustness, where as many corruptions are scored as there are.
+func (r *evalReport) summarise(corruptions int) {
 	for _, clean := range r.Results {
 		if clean.Corruption != "" {
 			continue
@@ -102,9 +111,9 @@ func (r *evalReport) summarise() {
 				sum, n = sum+e.MIoU, n+1
 			}
 		}
-		if n > 0 {
+		if n > 0 && n == corruptions {
 			mean := sum / float64(n)
-			r.Robustness = append(r.Robustness, robustness{clean.Model, clean.Domain, clean.MIoU, mean, 100 * mean / max(clean.MIoU, 1e-9)})
+			r.Robustness = append(r.Robustness, robustness{clean.Model, clean.Domain, clean.Adapted, clean.MIoU, mean, 100 * mean / max(clean.MIoU, 1e-9)})
 		}
 	}
 }
@@ -125,14 +134,14 @@ func (o *evalOptions) write(r evalReport, models []*evalModel, domains []*data.S
 	return err
 }
 
-// writeCSV writes every figure on a line: miou, pixel_accuracy, pictures_per_second, and
-// iou, of which the class is named.
+// writeCSV writes every figure on a line: miou, pixel_accuracy, pictures_per_second, and iou
+// and share, of which the class is named.
 func (r *evalReport) writeCSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	lines := [][]string{{"model", "domain", "corruption", "severity", "pictures", "measure", "class", "value"}}
 	for _, e := range r.Results {
 		figure := func(measure, class string, value float64) {
-			lines = append(lines, []string{e.Model, e.Domain, string(e.Corruption), strconv.Itoa(e.Severity),
+			lines = append(lines, []string{title(e.Model, e.Adapted), e.Domain, string(e.Corruption), strconv.Itoa(e.Severity),
 				strconv.Itoa(e.Pictures), measure, class, strconv.FormatFloat(value, 'f', 4, 64)})
 		}
 		figure("miou", "", e.MIoU)
@@ -140,6 +149,7 @@ func (r *evalReport) writeCSV(to io.Writer) error {
 		figure("pictures_per_second", "", e.PicturesPerSecond)
 		for i, class := range e.Classes {
 			figure("iou", class, e.IoU[i])
+			figure("share", class, e.Share[i])
 		}
 	}
 	return w.WriteAll(lines)
@@ -153,9 +163,10 @@ func (o *evalOptions) text(r *evalReport, models []*evalModel, domains []*data.S
 			tables = append(tables, r.classTable(d, models))
 		}
 	}
-	for _, s := range r.Robustness {
-		tables = append(tables, r.corruptionTable(s, o.conditions[1:]))
+	if o.confusion {
+		tables = append(tables, r.confusionTables()...)
 	}
+	tables = append(tables, r.corruptionTables(o.conditions[1:])...)
 	if len(r.Robustness) > 1 {
 		tables = append(tables, r.robustnessTable())
 	}
@@ -235,12 +246,14 @@ func (r *evalReport) overviews(models []*evalModel, domains []*data.Set) []strin
 	return tables
 }
 
+func (m *evalModel) title() string { return title(m.name, m.adapted) }
+
 // title marks models that have seen a target domain.
-func (m *evalModel) title() string {
-	if m.adapted {
-		return m.name + "*"
+func title(model string, adapted bool) string {
+	if adapted {
+		return model + "*"
 	}
-	return m.name
+	return model
 }
 
 // newTable begins a table whose first column is aligned to the left.
@@ -252,91 +265,4 @@ func newTable(title string) *table {
 func (t *table) column(title string) {
 	t.left = append(t.left, false)
 	t.rows[0] = append(t.rows[0], title)
-}
-
-// classTable has a row for each class and a column for each model.
-func (r *evalReport) classTable(d *data.Set, models []*evalModel) string {
-	t := newTable("IoU on " + d.Name)
-	var classes []string
-	var results []*evalResult
-	for _, m := range models {
-		e := r.find(m.name, d.Name, condition{})
-		results = append(results, e)
-		t.column(m.title())
-		if e == nil {
-			continue
-		}
-		for _, class := range e.Classes {
-			if !slices.Contains(classes, class) {
-				classes = append(classes, class)
-			}
-		}
-	}
-	t.rule()
-	row := func(title string, value func(*evalResult) float64) {
-		cells := []string{title}
-		for _, e := range results {
-			v := math.NaN()
-			if e != nil {
-				v = value(e)
-			}
-			cells = append(cells, points(v))
-		}
-		t.row(cells...)
-	}
-	for _, class := range classes {
-		row(class, func(e *evalResult) float64 {
-			if i := slices.Index(e.Classes, class); i >= 0 {
-				return e.IoU[i]
-			}
-			return math.NaN()
-		})
-	}
-	t.rule()
-	row("mean", func(e *evalResult) float64 { return e.MIoU })
-	return t.String()
-}
-
-// corruptionTable has a row for each kind and a column for each severity.
-func (r *evalReport) corruptionTable(s robustness, conditions []condition) string {
-	var kinds []corrupt.Kind
-	var severities []int
-	for _, c := range conditions {
-		if !slices.Contains(kinds, c.kind) {
-			kinds = append(kinds, c.kind)
-		}
-		if !slices.Contains(severities, c.severity) {
-			severities = append(severities, c.severity)
-		}
-	}
-	t := newTable("mIoU by severity")
-	for _, severity := range severities {
-		t.column(strconv.Itoa(severity))
-	}
-	t.column("mean")
-	t.rule()
-	for _, kind := range kinds {
-		cells, sum, n := []string{string(kind)}, 0.0, 0.0
-		for _, severity := range severities {
-			v := math.NaN()
-			if e := r.find(s.Model, s.Domain, condition{kind, severity}); e != nil {
-				v = e.MIoU
-				sum, n = sum+v, n+1
-			}
-			cells = append(cells, points(v))
-		}
-		t.row(append(cells, points(sum/n))...)
-	}
-	return fmt.Sprintf("%s on %s: clean %.2f, corrupted %.2f, relative robustness %.1f %%\n%s",
-		s.Model, s.Domain, s.Clean, s.Mean, s.Relative, t)
-}
-
-// robustnessTable compares models and domains.
-func (r *evalReport) robustnessTable() string {
-	t := &table{left: []bool{true, true, false, false, false}, rows: [][]string{{"robustness", "domain", "clean", "corrupted", "relative %"}}}
-	t.rule()
-	for _, s := range r.Robustness {
-		t.row(s.Model, s.Domain, points(s.Clean), points(s.Mean), fmt.Sprintf("%.1f", s.Relative))
-	}
-	return t.String()
 }

@@ -96,7 +96,7 @@ roads           57.14    0.00
 		return slices.ContainsFunc(lines, func(line []string) bool { return slices.Equal(line, want) })
 	}
 	if !has("model", "domain", "corruption", "severity", "pictures", "measure", "class", "value") ||
-		!has("roads", "all", "", "0", "3", "iou", "road", "57.1429") || !has("cars", "cars", "", "0", "1", "miou", "", "100.0000") {
+		!has("roads", "all", "", "0", "3", "iou", "road", "57.1429") || !has("roads", "all", "", "0", "3", "share", "car", "42.8571") || !has("cars", "cars", "", "0", "1", "miou", "", "100.0000") {
 		t.Errorf("figures.csv:\n%s", file)
 	}
 
@@ -147,12 +147,12 @@ func TestEvalOneDomain(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	for _, want := range []string{"on all      mIoU  pixel accuracy  pictures/s\n", "cars.onnx  21.43           42.86", `
-IoU on all   cars  roads  cars.onnx
-───────────────────────────────────
-road         0.00  57.14       0.00
-car         42.86   0.00      42.86
-───────────────────────────────────
-mean        21.43  28.57      21.43
+IoU on all  % of pixels   cars  roads  cars.onnx
+────────────────────────────────────────────────
+road              57.14   0.00  57.14       0.00
+car               42.86  42.86   0.00      42.86
+────────────────────────────────────────────────
+mean                     21.43  28.57      21.43
 `} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got\n%s\nwant\n%s", stdout, want)

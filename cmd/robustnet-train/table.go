@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,21 +13,24 @@ type table struct {
 	// left says for each column whether it is aligned to the left.
 	left []bool
 	rows [][]string // nil for a rule
+	// gap is the number of spaces between columns, 0 for 2.
+	gap int
 }
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
 func (t *table) rule() { t.rows = append(t.rows, nil) }
 
-// String is the table, two spaces between columns, a line per row.
+// String is the table, a line per row.
 func (t *table) String() string {
+	gap := strings.Repeat(" ", cmp.Or(t.gap, 2))
 	widths := make([]int, len(t.left))
 	for _, row := range t.rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	total := 2 * (len(widths) - 1)
+	total := len(gap) * (len(widths) - 1)
 	for _, w := range widths {
 		total += w
 	}
@@ -40,9 +44,9 @@ func (t *table) String() string {
 		for i, cell := range row {
 			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if t.left[i] {
-				line.WriteString(cell + space + "  ")
+				line.WriteString(cell + space + gap)
 			} else {
-				line.WriteString(space + cell + "  ")
+				line.WriteString(space + cell + gap)
 			}
 		}
 		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
