@@ -56,7 +56,7 @@ func newAdapt() *cobra.Command {
 	flags.StringVar(&o.out, "out", "", "run folder to make (default RUN-adapted)")
 	flags.IntVar(&o.limit, "limit", 0, "take at most so many pictures, evenly spread; 0 takes all")
 	flags.IntVar(&o.batch, "batch", 8, "pictures of one size that go through the network together, 2 or more")
-	flags.IntVar(&o.maxWidth, "max-width", 0, "shrink wider pictures to this width, pixels; 0 does not")
+	flags.IntVar(&o.maxWidth, "max-width", 0, "shrink wider pictures, also those of --on, to this width, pixels; 0 does not")
 	flags.BoolVar(&o.skipUnreadable, "skip-unreadable", false, "pass over files that cannot be read")
 	flags.StringArrayVar(&o.on, "on", nil, "LAYOUT=DIR[:SPLIT] to evaluate on before and after; may be repeated")
 	o.add(flags)
@@ -161,7 +161,7 @@ func (a *adaptation) compute(ctx context.Context, s *torch.Scope) error {
 	if err != nil {
 		return err
 	}
-	if a.before, err = a.evaluate(ctx, s, m, "before", false); err != nil {
+	if a.before, err = a.evaluate(ctx, s, m, "before", a.run.Config.Adapted != ""); err != nil {
 		return err
 	}
 	progress := func(done int) { a.shown.show("adapting", done, a.pictures.Set.Len()) }
@@ -201,8 +201,12 @@ func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Mode
 func (a *adaptation) write() error {
 	c := a.run.Config
 	c.Training = nil
-	c.Adapted = fmt.Sprintf("%s, %d pictures", a.from, a.seen.Pictures)
-	c.Origin += "; batch norms adapted to " + c.Adapted
+	seen := fmt.Sprintf("%s, %d pictures", a.from, a.seen.Pictures)
+	c.Origin += "; batch norms adapted to " + seen
+	if c.Adapted != "" {
+		seen = c.Adapted + "; then " + seen
+	}
+	c.Adapted = seen
 	if _, err := trainrun.Create(a.out, c, a.weights); err != nil {
 		return err
 	}

@@ -122,6 +122,18 @@ func TestAdapt(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(run+"-adapted", trainrun.ReportFile)); err != nil {
 		t.Error(err)
 	}
+	succeed(t, "adapt", "--run", run+"-adapted", "--images", dir+"/images", "--skip-unreadable", "--limit", "3", "--on", "camvid="+target(t, 2, 48, 32), "--threads", "1")
+	twice, err := trainrun.Open(run + "-adapted-adapted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := images + ", 5 pictures; then " + images + ", 3 pictures"; twice.Config.Adapted != want {
+		t.Errorf("adapted twice, the run says %q, want %q", twice.Config.Adapted, want)
+	}
+	evaluations, err = trainrun.ReadEvaluations(run + "-adapted-adapted")
+	if err != nil || len(evaluations) != 2 || !evaluations[0].Adapted || !evaluations[1].Adapted {
+		t.Errorf("adapted before, evaluations %+v, %v", evaluations, err)
+	}
 	again := succeed(t, "adapt", "--run", run, "--images", "camvid="+target(t, 3, 48, 32), "--out", run+"2", "--limit", "2", "--threads", "1")
 	if !strings.Contains(again, "batch norms adapted to 2 pictures\n") || strings.Contains(again, "mIoU") {
 		t.Errorf("output\n%s", again)
