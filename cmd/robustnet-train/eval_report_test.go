@@ -136,14 +136,7 @@ func TestEvalCorruptionsStopped(t *testing.T) {
 func TestEvalAdapted(t *testing.T) {
 	dir, args := onCars(t)
 	adapted, file := filepath.Join(dir, "night"), filepath.Join(dir, "figures.csv")
-	r, err := trainrun.Open(filepath.Join(dir, "cars"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Config.Adapted = "pictures of a test"
-	if _, err := trainrun.Create(adapted, r.Config, r.Checkpoint); err != nil {
-		t.Fatal(err)
-	}
+	writeAdapted(t, dir, adapted)
 	code, stdout, stderr := execute(t, append(args, "--model", adapted, "--corruptions", "--kinds", "jpeg", "--severities", "1", "--csv", file)...)
 	if code != cli.OK {
 		t.Fatal(stderr)

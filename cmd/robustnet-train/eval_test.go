@@ -236,10 +236,9 @@ func TestEvalStopped(t *testing.T) {
 	}
 }
 
-// TestEvalNames has runs of the same name, one of which has seen its target.
-func TestEvalNames(t *testing.T) {
-	dir, args := onCars(t)
-	adapted := filepath.Join(dir, "adapted", "cars")
+// writeAdapted writes the run of [onCars] as one that has seen its target.
+func writeAdapted(t *testing.T, dir, adapted string) {
+	t.Helper()
 	r, err := trainrun.Open(filepath.Join(dir, "cars"))
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +247,13 @@ func TestEvalNames(t *testing.T) {
 	if _, err := trainrun.Create(adapted, r.Config, r.Checkpoint); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestEvalNames has runs of the same name, one of which has seen its target.
+func TestEvalNames(t *testing.T) {
+	dir, args := onCars(t)
+	adapted := filepath.Join(dir, "adapted", "cars")
+	writeAdapted(t, dir, adapted)
 	code, stdout, stderr := execute(t, append(args, "--model", adapted)...)
 	if code != cli.OK {
 		t.Fatal(stderr)
