@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"io/fs"
 	"os"
@@ -104,7 +106,7 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	pictures, from, err := openPictures(o.images)
+	pictures, from, err := sources.Pictures(o.images)
 	if err != nil {
 		return fmt.Errorf("--images: %w", err)
 	}
@@ -115,9 +117,9 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a := adaptation{adaptOptions: o, run: r, sets: sets, shown: newProgress(log), from: from,
+	a := adaptation{adaptOptions: o, run: r, sets: sets, shown: terminal.NewProgress(log), from: from,
 		pictures: &adapt.Pictures{Set: pictures, MaxWidth: o.maxWidth, SkipUnreadable: o.skipUnreadable}}
-	defer a.shown.clear()
+	defer a.shown.Clear()
 	err = o.onTorch(func(s *torch.Scope) error { return a.compute(ctx, s) })
 	if err != nil {
 		return stopped(ctx, err)
@@ -129,8 +131,8 @@ func (o *adaptOptions) adapt(ctx context.Context, out, log io.Writer) error {
 }
 
 // openTargets opens labelled data sets whose classes can be compared with the run's.
-func openTargets(sources []string, r *trainrun.Run) ([]*data.Set, error) {
-	sets, err := openDomains("--on", sources)
+func openTargets(texts []string, r *trainrun.Run) ([]*data.Set, error) {
+	sets, err := sources.Domains("--on", texts)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ type adaptation struct {
 	run           *trainrun.Run
 	sets          []*data.Set
 	pictures      *adapt.Pictures
-	shown         *progress
+	shown         *terminal.Progress
 	from          string // where the pictures are, from every folder
 	seen          adapt.Result
 	before, after []trainrun.Evaluation
@@ -164,9 +166,9 @@ func (a *adaptation) compute(ctx context.Context, s *torch.Scope) error {
 	if a.before, err = a.evaluate(ctx, s, m, "before", a.run.Config.Adapted != ""); err != nil {
 		return err
 	}
-	progress := func(done int) { a.shown.show("adapting", done, a.pictures.Set.Len()) }
+	progress := func(done int) { a.shown.Show("adapting", done, a.pictures.Set.Len()) }
 	a.seen, err = adapt.BatchNorm(ctx, s, m, a.pictures.All(), adapt.Options{Batch: a.batch, Progress: progress})
-	a.shown.clear()
+	a.shown.Clear()
 	if err != nil {
 		return err
 	}
@@ -185,7 +187,7 @@ func (a *adaptation) evaluate(ctx context.Context, s *torch.Scope, m *model.Mode
 		done, stage := 0, "evaluating on "+set.Name+" "+when
 		result, err := evaluate.Score(ctx, predictor, a.run.Config.Labels, set, func(int, *data.Picture, []uint8) {
 			done++
-			a.shown.show(stage, done, set.Len())
+			a.shown.Show(stage, done, set.Len())
 		})
 		if err != nil {
 			return nil, err
@@ -228,10 +230,10 @@ func (a *adaptation) report(out io.Writer) error {
 		fmt.Fprintf(out, "%d others have a size of their own and could not share a batch\n", a.seen.Left)
 	}
 	if len(a.sets) > 0 {
-		t := table{left: []bool{true, false, false}}
-		t.row("mIoU on", "before", "adapted")
+		t := terminal.Table{Left: []bool{true, false, false}}
+		t.Row("mIoU on", "before", "adapted")
 		for i, e := range a.after {
-			t.row(e.Domain, fmt.Sprintf("%.2f", a.before[i].MIoU), fmt.Sprintf("%.2f", e.MIoU))
+			t.Row(e.Domain, fmt.Sprintf("%.2f", a.before[i].MIoU), fmt.Sprintf("%.2f", e.MIoU))
 		}
 		fmt.Fprint(out, t.String())
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"slices"
 	"strings"
@@ -59,18 +61,18 @@ func newCheck() *cobra.Command {
 	return cmd
 }
 
-func check(ctx context.Context, sources []string, asJSON bool, out, log io.Writer) error {
+func check(ctx context.Context, texts []string, asJSON bool, out, log io.Writer) error {
 	reports := []*data.Report{}
 	var errs []error
 	faults := 0
-	shown := newProgress(log)
-	defer shown.clear()
-	for _, source := range sources {
-		report, err := data.Check(ctx, source, func(done, all int) { shown.show(source, done, all) })
+	shown := terminal.NewProgress(log)
+	defer shown.Clear()
+	for _, source := range texts {
+		report, err := data.Check(ctx, source, func(done, all int) { shown.Show(source, done, all) })
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err = sourceFault(err); cli.IsUsage(err) {
+		if err = sources.Fault(err); cli.IsUsage(err) {
 			return err
 		}
 		if err != nil {
@@ -93,7 +95,7 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 		}
 	}
 	if faults > 0 {
-		errs = append(errs, errors.New(plural(faults, "fault")))
+		errs = append(errs, errors.New(terminal.Plural(faults, "fault")))
 	}
 	return errors.Join(errs...)
 }
@@ -101,7 +103,7 @@ func check(ctx context.Context, sources []string, asJSON bool, out, log io.Write
 // reportText is the report for people: a heading, a table of classes, the faults.
 func reportText(r *data.Report) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: %s%s\n", r.Name, plural(r.Pictures, "picture"), sizesText(r.Sizes))
+	fmt.Fprintf(&text, "%s: %s%s\n", r.Name, terminal.Plural(r.Pictures, "picture"), sizesText(r.Sizes))
 	switch {
 	case r.Pictures == 0: // there is nothing to count
 	case r.Classes == nil:
@@ -110,7 +112,7 @@ func reportText(r *data.Report) string {
 		text.WriteString(classTable(r))
 	}
 	for _, u := range r.Unknown {
-		fmt.Fprintf(&text, "unknown label id %d: %s in %s\n", u.ID, plural(u.Pixels, "pixel"), plural(u.Files, "file"))
+		fmt.Fprintf(&text, "unknown label id %d: %s in %s\n", u.ID, terminal.Plural(u.Pixels, "pixel"), terminal.Plural(u.Files, "file"))
 	}
 	for _, line := range slices.Concat(r.Notes, r.Faults) {
 		text.WriteString(line + "\n")
@@ -124,10 +126,10 @@ func sizesText(sizes []data.SizeCount) string {
 	const shown = 5
 	var text strings.Builder
 	for _, s := range sizes[:min(len(sizes), shown)] {
-		fmt.Fprintf(&text, ", %s of %d x %d", count(s.Pictures), s.Width, s.Height)
+		fmt.Fprintf(&text, ", %s of %d x %d", terminal.Count(s.Pictures), s.Width, s.Height)
 	}
 	if n := len(sizes) - shown; n > 0 {
-		fmt.Fprintf(&text, ", and %s", plural(n, "other size"))
+		fmt.Fprintf(&text, ", and %s", terminal.Plural(n, "other size"))
 	}
 	return text.String()
 }
@@ -137,25 +139,17 @@ func classTable(r *data.Report) string {
 	for _, c := range r.Classes {
 		all += c.Pixels
 	}
-	t := table{left: []bool{false, true, false, false, false}}
-	t.row("id", "class", "pixels", "share", "pictures")
-	t.rule()
+	t := terminal.Table{Left: []bool{false, true, false, false, false}}
+	t.Row("id", "class", "pixels", "share", "pictures")
+	t.Rule()
 	for id, c := range r.Classes {
-		t.row(fmt.Sprint(id), c.Name, count(c.Pixels), percent(c.Pixels, all), count(c.Pictures))
+		t.Row(fmt.Sprint(id), c.Name, terminal.Count(c.Pixels), percent(c.Pixels, all), terminal.Count(c.Pictures))
 	}
-	t.row("", "ignored", count(r.IgnoredPixels), percent(r.IgnoredPixels, all), "")
+	t.Row("", "ignored", terminal.Count(r.IgnoredPixels), percent(r.IgnoredPixels, all), "")
 	return t.String()
 }
 
 // percent is a share with two decimals: rare classes have hundredths of a percent.
 func percent(part, whole int64) string {
 	return fmt.Sprintf("%.2f %%", 100*float64(part)/float64(max(whole, 1)))
-}
-
-// plural writes a number of things.
-func plural[T int | int64](n T, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return count(n) + " " + thing
 }

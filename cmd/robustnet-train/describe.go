@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"slices"
 	"strings"
@@ -227,26 +228,26 @@ func (d *description) text(net *nn.Network) string {
 }
 
 func (d *description) partTable() string {
-	t := table{left: []bool{true, true, false, false, false, false}}
-	t.row("part", "output", "parameters", "share", "GMACs", "share")
-	t.rule()
+	t := terminal.Table{Left: []bool{true, true, false, false, false, false}}
+	t.Row("part", "output", "parameters", "share", "GMACs", "share")
+	t.Rule()
 	row := func(p part, ofInference bool) {
 		params, macs := "", ""
 		if ofInference {
-			params, macs = share(p.Parameters, d.Inference.Parameters), share(p.MACs, d.Inference.MACs)
+			params, macs = terminal.Share(p.Parameters, d.Inference.Parameters), terminal.Share(p.MACs, d.Inference.MACs)
 		}
 		shape := ""
 		if p.Output[0] > 0 {
 			shape = output(p.Output)
 		}
-		t.row(p.Name, shape, count(p.Parameters), params, giga(p.MACs), macs)
+		t.Row(p.Name, shape, terminal.Count(p.Parameters), params, terminal.Giga(p.MACs), macs)
 	}
 	for _, p := range d.Parts {
 		if p.Name != training {
 			row(p, true)
 		}
 	}
-	t.rule()
+	t.Rule()
 	row(part{Name: "inference", cost: d.Inference}, true)
 	for _, p := range d.Parts {
 		if p.Name == training {
@@ -258,9 +259,9 @@ func (d *description) partTable() string {
 }
 
 func (d *description) layerTable() string {
-	t := table{left: []bool{true, true, true, true, false, false}}
-	t.row("part", "key", "operator", "output", "parameters", "MMACs")
-	t.rule()
+	t := terminal.Table{Left: []bool{true, true, true, true, false, false}}
+	t.Row("part", "key", "operator", "output", "parameters", "MMACs")
+	t.Rule()
 	last := ""
 	for _, l := range d.Layers {
 		name := l.Part
@@ -270,12 +271,12 @@ func (d *description) layerTable() string {
 		last = l.Part
 		params, macs := "", ""
 		if l.Parameters > 0 {
-			params = count(l.Parameters)
+			params = terminal.Count(l.Parameters)
 		}
 		if l.MACs > 0 {
-			macs = mega(l.MACs)
+			macs = terminal.Mega(l.MACs)
 		}
-		t.row(name, l.Key, l.Operator, output(l.Output), params, macs)
+		t.Row(name, l.Key, l.Operator, output(l.Output), params, macs)
 	}
 	return t.String()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"math"
 	"path/filepath"
@@ -20,12 +21,12 @@ type display struct {
 	out, errs io.Writer
 	json      bool
 	shown     bool // this process is the one that reports
-	progress  *progress
+	progress  *terminal.Progress
 	spoken    time.Time
 }
 
 func newDisplay(stdout, stderr io.Writer, asJSON, shown bool) *display {
-	return &display{out: stdout, errs: stderr, json: asJSON, shown: shown, progress: newProgress(stderr)}
+	return &display{out: stdout, errs: stderr, json: asJSON, shown: shown, progress: terminal.NewProgress(stderr)}
 }
 
 func (d *display) events() fit.Events {
@@ -46,10 +47,10 @@ func (d *display) begin(r *trainrun.Run) {
 		fmt.Fprintln(d.out, whiteningSummary(*c.Whitening))
 	}
 	if t := c.Training; t != nil {
-		fmt.Fprintf(d.out, "%s iterations of %d pictures from %s\n", count(t.Iterations), t.Batch, strings.Join(t.Sources, ", "))
+		fmt.Fprintf(d.out, "%s iterations of %d pictures from %s\n", terminal.Count(t.Iterations), t.Batch, strings.Join(t.Sources, ", "))
 	}
 	if n := r.Progress.Iterations; n > 0 {
-		fmt.Fprintf(d.out, "goes on after iteration %s\n", count(n))
+		fmt.Fprintf(d.out, "goes on after iteration %s\n", terminal.Count(n))
 	}
 }
 
@@ -96,8 +97,8 @@ func (d *display) step(s fit.Step) {
 		losses += fmt.Sprintf("  whitening %.3f", s.Whitening)
 	}
 	text := fmt.Sprintf("%s  lr %.4f  %.1f images/s  %v left", losses, s.LearningRate, s.PicturesPerSecond, s.Left.Round(time.Second))
-	if d.progress.terminal {
-		d.progress.describe("training", text, s.Iteration, s.Iterations)
+	if d.progress.Terminal {
+		d.progress.Describe("training", text, s.Iteration, s.Iterations)
 		return
 	}
 	d.say(fmt.Sprintf("iteration %d/%d  %s", s.Iteration, s.Iterations, text))
@@ -116,8 +117,8 @@ func (d *display) pictures(stage string, done, total int) {
 	switch {
 	case d.json:
 		d.write(line{Event: "pictures", Stage: stage, Pictures: done, Total: total})
-	case d.progress.terminal:
-		d.progress.show(stage, done, total)
+	case d.progress.Terminal:
+		d.progress.Show(stage, done, total)
 	case done == total:
 		fmt.Fprintf(d.errs, "%s: %d pictures\n", stage, total)
 	}
@@ -137,7 +138,7 @@ func (d *display) validated(now []trainrun.Evaluation) {
 		d.write(line{Event: "validated", Evaluation: now})
 		return
 	}
-	d.progress.clear()
+	d.progress.Clear()
 	for _, e := range now {
 		fmt.Fprintf(d.out, "iteration %d: mIoU on %s %.2f\n", e.Iteration, e.Domain, e.MIoU)
 	}
@@ -150,15 +151,15 @@ func (d *display) tried(trial fit.Trial, left int, gpu bool) error {
 		d.write(line{Event: "tried", Iterations: left, Seconds: trial.Iteration.Seconds(), Left: all.Seconds(), Memory: trial.PeakBytes})
 		return nil
 	}
-	d.progress.clear()
+	d.progress.Clear()
 	fmt.Fprintf(d.out, "an iteration takes %v: %s take %v, without the selection of masks and validations\n",
-		trial.Iteration.Round(time.Millisecond), count(left), all.Round(time.Second))
+		trial.Iteration.Round(time.Millisecond), terminal.Count(left), all.Round(time.Second))
 	if trial.PeakBytes > 0 {
 		beside := ""
 		if gpu {
 			beside = ", beside the GPU's"
 		}
-		fmt.Fprintf(d.out, "peak memory %s%s\n", megabytes(trial.PeakBytes), beside)
+		fmt.Fprintf(d.out, "peak memory %s%s\n", terminal.Megabytes(trial.PeakBytes), beside)
 	}
 	_, err := fmt.Fprintln(d.out, "dry run: nothing was written")
 	return err
@@ -173,7 +174,7 @@ func (d *display) end(r *trainrun.Run, o fit.Outcome) error {
 		d.write(line{Event: "end", Iteration: o.Iterations, Reason: o.Reason, Done: &o.Done, Hash: o.Hash})
 		return nil
 	}
-	d.progress.clear()
+	d.progress.Clear()
 	if !o.Done {
 		_, err := fmt.Fprintf(d.out, "stopped after iteration %d: %s\nnext: %s fit --resume %s\n", o.Iterations, o.Reason, program, shell.Quote(r.Dir))
 		return err

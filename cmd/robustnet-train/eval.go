@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"os"
 	"slices"
@@ -197,7 +199,7 @@ func (o *evalOptions) run(ctx context.Context) error {
 // openDomains opens all sources and checks that every model can be scored on them, before
 // the first picture is segmented.
 func (o *evalOptions) openDomains(models []*evalModel) ([]*data.Set, error) {
-	domains, err := openDomains("--on", o.sources)
+	domains, err := sources.Domains("--on", o.sources)
 	if err != nil {
 		return nil, err
 	}
@@ -250,12 +252,12 @@ func (o *evalOptions) score(ctx context.Context, m *evalModel, p evaluate.Predic
 	}
 	worst := evaluate.Worst{Limit: o.worst}
 	drawn := o.figures != "" && c.kind == ""
-	done, stage, shown := 0, m.name+" on "+domain.Name+c.suffix(), newProgress(o.log)
-	defer shown.clear()
+	done, stage, shown := 0, m.name+" on "+domain.Name+c.suffix(), terminal.NewProgress(o.log)
+	defer shown.Clear()
 	var faults error
 	scorer.Each = func(i int, p *data.Picture, prediction []uint8) {
 		done++
-		shown.show(stage, done, domain.Len())
+		shown.Show(stage, done, domain.Len())
 		if drawn {
 			e, err := scoring.Exhibit(domain.Sample(i).Name, p, prediction)
 			worst.Add(e)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"math"
 	"slices"
 	"strconv"
@@ -12,14 +13,14 @@ import (
 // classTable has a row for each class, with its share of the labelled pixels, and a column for
 // each model.
 func (r *evalReport) classTable(d *data.Set, models []*evalModel) string {
-	t := newTable("IoU on " + d.Name)
-	t.column("% of pixels")
+	t := terminal.NewTable("IoU on " + d.Name)
+	t.Column("% of pixels")
 	var classes []string
 	var results []*evalResult
 	for _, m := range models {
 		e := r.find(m.name, d.Name, condition{})
 		results = append(results, e)
-		t.column(m.title())
+		t.Column(m.title())
 		if e == nil {
 			continue
 		}
@@ -29,7 +30,7 @@ func (r *evalReport) classTable(d *data.Set, models []*evalModel) string {
 			}
 		}
 	}
-	t.rule()
+	t.Rule()
 	row := func(name, share string, value func(*evalResult) float64) {
 		cells := []string{name, share}
 		for _, e := range results {
@@ -39,12 +40,12 @@ func (r *evalReport) classTable(d *data.Set, models []*evalModel) string {
 			}
 			cells = append(cells, points(v))
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
 	for _, class := range classes {
 		row(class, points(commonShare(results, class)), func(e *evalResult) float64 { return e.of(class, e.IoU) })
 	}
-	t.rule()
+	t.Rule()
 	row("mean", "", func(e *evalResult) float64 { return e.MIoU })
 	return t.String()
 }
@@ -92,21 +93,22 @@ func (r *evalReport) confusionTables() []string {
 // the row's number, so that twenty fit on a terminal.
 func (r evalResult) confusionTable() string {
 	c := r.Confusion.Seen()
-	t := &table{gap: 1, left: []bool{false, true, false}, rows: [][]string{{"", "true class", "% of pixels"}}}
+	t := &terminal.Table{Gap: 1, Left: []bool{false, true, false}}
+	t.Row("", "true class", "% of pixels")
 	for i := range c.Classes {
-		t.column(strconv.Itoa(i + 1))
+		t.Column(strconv.Itoa(i + 1))
 	}
 	if c.Translated() {
-		t.column("none")
+		t.Column("none")
 	}
-	t.rule()
+	t.Rule()
 	shares := c.Shares()
 	for i, row := range c.Percent() {
 		cells := []string{strconv.Itoa(i + 1), c.Classes[i], points(shares[i])}
 		for _, percent := range row {
 			cells = append(cells, wholePercent(percent))
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
 	return fmt.Sprintf("%s on %s: predicted as class 1, 2, …, %% of the true class\n%s", title(r.Model, r.Adapted), r.Domain, t)
 }

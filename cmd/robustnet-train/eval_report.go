@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"math"
 	"slices"
@@ -85,7 +86,7 @@ func newEvalResult(m *evalModel, r evaluate.Result, c condition) evalResult {
 // line is the result for the log.
 func (r evalResult) line() string {
 	return fmt.Sprintf("%s on %s%s: mIoU %.2f (pictures: %s, %.1f a second)", title(r.Model, r.Adapted), r.Domain,
-		condition{r.Corruption, r.Severity}.suffix(), r.MIoU, count(r.Pictures), r.PicturesPerSecond)
+		condition{r.Corruption, r.Severity}.suffix(), r.MIoU, terminal.Count(r.Pictures), r.PicturesPerSecond)
 }
 
 // find returns the result of a model on a domain, nil if it is not finished.
@@ -205,10 +206,10 @@ var measures = []measure{
 // overviews have a row for each model. With one domain, a table has all measures; with
 // several, each measure has a table with a column for each domain.
 func (r *evalReport) overviews(models []*evalModel, domains []*data.Set) []string {
-	fill := func(t *table, cells func(m *evalModel) []string) string {
-		t.rule()
+	fill := func(t *terminal.Table, cells func(m *evalModel) []string) string {
+		t.Rule()
 		for _, m := range models {
-			t.row(append([]string{m.title()}, cells(m)...)...)
+			t.Row(append([]string{m.title()}, cells(m)...)...)
 		}
 		return t.String()
 	}
@@ -219,9 +220,9 @@ func (r *evalReport) overviews(models []*evalModel, domains []*data.Set) []strin
 		return "–"
 	}
 	if len(domains) == 1 {
-		t := newTable("on " + domains[0].Name)
+		t := terminal.NewTable("on " + domains[0].Name)
 		for _, what := range measures {
-			t.column(what.title)
+			t.Column(what.title)
 		}
 		return []string{fill(t, func(m *evalModel) (cells []string) {
 			for _, what := range measures {
@@ -232,9 +233,9 @@ func (r *evalReport) overviews(models []*evalModel, domains []*data.Set) []strin
 	}
 	var tables []string
 	for _, what := range measures {
-		t := newTable(what.title)
+		t := terminal.NewTable(what.title)
 		for _, d := range domains {
-			t.column(d.Name)
+			t.Column(d.Name)
 		}
 		tables = append(tables, fill(t, func(m *evalModel) (cells []string) {
 			for _, d := range domains {
@@ -254,15 +255,4 @@ func title(model string, adapted bool) string {
 		return model + "*"
 	}
 	return model
-}
-
-// newTable begins a table whose first column is aligned to the left.
-func newTable(title string) *table {
-	return &table{left: []bool{true}, rows: [][]string{{title}}}
-}
-
-// column adds one of numbers to a table that has a heading only.
-func (t *table) column(title string) {
-	t.left = append(t.left, false)
-	t.rows[0] = append(t.rows[0], title)
 }

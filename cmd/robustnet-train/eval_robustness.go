@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"math"
 	"slices"
 	"strconv"
@@ -34,12 +35,12 @@ func (r *evalReport) corruptionTable(clean *evalResult, conditions []condition) 
 			severities = append(severities, c.severity)
 		}
 	}
-	t := newTable("mIoU by severity")
+	t := terminal.NewTable("mIoU by severity")
 	for _, severity := range severities {
-		t.column(strconv.Itoa(severity))
+		t.Column(strconv.Itoa(severity))
 	}
-	t.column("mean")
-	t.rule()
+	t.Column("mean")
+	t.Rule()
 	for _, kind := range kinds {
 		cells, sum := []string{string(kind)}, 0.0
 		for _, severity := range severities {
@@ -50,7 +51,7 @@ func (r *evalReport) corruptionTable(clean *evalResult, conditions []condition) 
 			sum += v
 			cells = append(cells, points(v))
 		}
-		t.row(append(cells, points(sum/float64(len(severities))))...)
+		t.Row(append(cells, points(sum/float64(len(severities))))...)
 	}
 	summary := "corruptions not finished"
 	for _, s := range r.Robustness {
@@ -63,10 +64,11 @@ func (r *evalReport) corruptionTable(clean *evalResult, conditions []condition) 
 
 // robustnessTable compares models and domains.
 func (r *evalReport) robustnessTable() string {
-	t := &table{left: []bool{true, true, false, false, false}, rows: [][]string{{"robustness", "domain", "clean", "corrupted", "relative %"}}}
-	t.rule()
+	t := &terminal.Table{Left: []bool{true, true, false, false, false}}
+	t.Row("robustness", "domain", "clean", "corrupted", "relative %")
+	t.Rule()
 	for _, s := range r.Robustness {
-		t.row(title(s.Model, s.Adapted), s.Domain, points(s.Clean), points(s.Mean), fmt.Sprintf("%.1f", s.Relative))
+		t.Row(title(s.Model, s.Adapted), s.Domain, points(s.Clean), points(s.Mean), fmt.Sprintf("%.1f", s.Relative))
 	}
 	return t.String()
 }

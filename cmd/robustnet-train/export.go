@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"io/fs"
 	"os"
@@ -85,8 +87,8 @@ func (o *exportOptions) export(ctx context.Context) error {
 	if err := checkTarget("--out", o.out); err != nil {
 		return err
 	}
-	m := measurement{options: o, shown: newProgress(o.log)}
-	if m.domains, err = openDomains("--eval", o.evaluations); err != nil {
+	m := measurement{options: o, shown: terminal.NewProgress(o.log)}
+	if m.domains, err = sources.Domains("--eval", o.evaluations); err != nil {
 		return err
 	}
 	if m.run, err = trainrun.OpenCheckpoint(o.run); err != nil {
@@ -156,7 +158,7 @@ func (o *exportOptions) report(content []byte, missing string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "wrote %s, %s\n", o.out, megabytes(int64(len(content))))
+	fmt.Fprintf(o.stdout, "wrote %s, %s\n", o.out, terminal.Megabytes(int64(len(content))))
 	for _, v := range h.Inputs {
 		fmt.Fprintf(o.stdout, "  input %s: %v%v\n", v.Name, v.Elem, v.Shape)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"slices"
 	"strings"
 
@@ -26,7 +28,7 @@ const noSource = "none"
 type measurement struct {
 	options  *exportOptions
 	run      *trainrun.Run
-	shown    *progress
+	shown    *terminal.Progress
 	pictures []*data.Set // for the style statistics
 	missing  string      // why there are no style statistics, if that may surprise
 	domains  []*data.Set // for the accuracy
@@ -53,7 +55,7 @@ func (m *measurement) open() error {
 	}
 	var sets []*data.Set
 	for _, text := range texts {
-		set, _, err := openPictures(text)
+		set, _, err := sources.Pictures(text)
 		if err != nil && asked {
 			return fmt.Errorf("--source: %w", err)
 		}
@@ -83,7 +85,7 @@ func (m *measurement) measured(ctx context.Context, model *onnx.Model) (content 
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	defer context.AfterFunc(ctx, engine.Interrupt)()
-	defer m.shown.clear()
+	defer m.shown.Clear()
 	card := *engine.Card()
 	if card.Style, err = m.style(ctx, engine); err != nil {
 		return nil, err
@@ -107,12 +109,12 @@ func (m *measurement) style(ctx context.Context, engine trt.Engine) (trt.CardSty
 		all += set.Len()
 		names[i] = set.Name
 	}
-	style, err := export.SourceStyle(ctx, engine, m.pictures, func(done int) { m.shown.show("measuring style", done, all) })
+	style, err := export.SourceStyle(ctx, engine, m.pictures, func(done int) { m.shown.Show("measuring style", done, all) })
 	if err != nil && len(m.options.sources) == 0 {
 		return style, fmt.Errorf("%w; --source %s leaves it out", err, noSource)
 	}
 	if err == nil {
-		fmt.Fprintf(m.options.stdout, "style measured on %s of %s\n", plural(style.Images, "picture"), strings.Join(names, ", "))
+		fmt.Fprintf(m.options.stdout, "style measured on %s of %s\n", terminal.Plural(style.Images, "picture"), strings.Join(names, ", "))
 	}
 	return style, err
 }
@@ -125,7 +127,7 @@ func (m *measurement) accuracy(ctx context.Context, engine trt.Engine) (map[stri
 		done := 0
 		result, err := evaluate.Score(ctx, predictor, own, set, func(int, *data.Picture, []uint8) {
 			done++
-			m.shown.show("evaluating on "+set.Name, done, set.Len())
+			m.shown.Show("evaluating on "+set.Name, done, set.Len())
 		})
 		if err != nil {
 			return nil, fmt.Errorf("--eval: %w", err)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"maps"
 	"os"
@@ -105,7 +106,7 @@ func (o *importOptions) run(path string, out io.Writer) (err error) {
 	head := []string{
 		summary(c.Network) + " (" + c.Labels.Name + "), " + string(c.Method),
 		normSummary(r.Net),
-		fmt.Sprintf("%s parameters in training, %s in inference", count(train), count(inference)),
+		fmt.Sprintf("%s parameters in training, %s in inference", terminal.Count(train), terminal.Count(inference)),
 	}
 	if c.Whitening != nil {
 		head = append(head, whiteningSummary(*c.Whitening))
@@ -246,7 +247,7 @@ func beside(path string, file *pth.File) ([]string, error) {
 	if rest < info.Size()/10 {
 		return nil, nil
 	}
-	return []string{"not read: " + megabytes(rest) + " beside the weights, such as the optimiser's state"}, nil
+	return []string{"not read: " + terminal.Megabytes(rest) + " beside the weights, such as the optimiser's state"}, nil
 }
 
 // describeFile returns a file's name and hash.

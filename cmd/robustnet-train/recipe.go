@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
 	"math"
 	"slices"
 	"strings"
@@ -153,7 +154,7 @@ func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set
 		}
 		t.Sources[i] = absolute
 	}
-	domains, err := openDomains("--val", t.Validation)
+	domains, err := sources.Domains("--val", t.Validation)
 	if err != nil {
 		return classes, err
 	}
@@ -166,7 +167,7 @@ func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set
 		}
 	}
 	if t.Targets != "" {
-		if _, t.Targets, err = openPictures(t.Targets); err != nil {
+		if _, t.Targets, err = sources.Pictures(t.Targets); err != nil {
 			return classes, fmt.Errorf("--fda: %w", err)
 		}
 	}
@@ -175,7 +176,7 @@ func openTraining(t *trainrun.Training, classesNamed string) (classes labels.Set
 
 // openAbsolute opens a data set and returns it with a name that holds from every folder.
 func openAbsolute(source string) (*data.Set, string, error) {
-	set, err := openSource(source)
+	set, err := sources.Open(source)
 	if err != nil {
 		return nil, "", err
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"io"
 	"path/filepath"
 	"time"
@@ -130,7 +132,7 @@ func (c *reconstruction) read(ctx context.Context) error {
 	var first *data.Set
 	shown := map[int]bool{}
 	for i, source := range c.on {
-		set, err := openSource(source)
+		set, err := sources.Open(source)
 		if err != nil {
 			return err
 		}
@@ -226,9 +228,9 @@ func (c *reconstruction) train(ctx context.Context, s *torch.Scope, name string,
 		side = min(side, p.Width, p.Height)
 	}
 	d := rebuild.NewDecoder(s, f, c.seed)
-	shown := newProgress(c.log)
-	defer shown.clear()
-	progress := func(done int) { shown.show("decoder of "+name, done, c.iterations) }
+	shown := terminal.NewProgress(c.log)
+	defer shown.Clear()
+	progress := func(done int) { shown.Show("decoder of "+name, done, c.iterations) }
 	done, err := d.Train(ctx, s, c.training, rebuild.Options{
 		Iterations: c.iterations, Batch: 4, Side: side, MaxTime: (c.maxTime + 1) / 2, Seed: c.seed, Progress: progress,
 	})
@@ -243,10 +245,10 @@ func (c *reconstruction) report(out io.Writer) error {
 	for _, note := range c.notes {
 		fmt.Fprintln(out, note)
 	}
-	t := table{left: []bool{true, false, false}}
-	t.row("colours off by, of 255", "base", "whitened")
+	t := terminal.Table{Left: []bool{true, false, false}}
+	t.Row("colours off by, of 255", "base", "whitened")
 	for i, f := range c.shown {
-		t.row(fmt.Sprintf("%d  %s", i, c.from[i]), fmt.Sprintf("%.1f", f.ColorError(f.Base)), fmt.Sprintf("%.1f", f.ColorError(f.Whitened)))
+		t.Row(fmt.Sprintf("%d  %s", i, c.from[i]), fmt.Sprintf("%.1f", f.ColorError(f.Base)), fmt.Sprintf("%.1f", f.ColorError(f.Whitened)))
 	}
 	_, err := fmt.Fprintf(out, "%swrote %d pictures of each kind into %s\n", t.String(), len(c.shown), filepath.Join(c.run.Dir, trainrun.FiguresDir))
 	return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -30,60 +29,17 @@ const examples = `  robustnet-train check camvid=DIR:train
   robustnet-train export --run runs/isw --size 512x1024 --out isw.onnx
   robustnet-train import mobilenet_v2.pth --pretrained --classes cityscapes --out runs/new`
 
-const exitHelp = `
-Exit codes:
-  0  done
+const exits = `  0  done
   1  failure
   2  fault on the command line
 `
 
-// run executes a command line and returns the exit code. It writes the error, if any, to
-// stderr, once.
+// run executes a command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot(stdout, stderr)
-	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return cli.OK
-	}
-	fmt.Fprintf(stderr, "%s: %v\n", program, err)
-	if cli.IsUsage(err) {
-		return cli.Usage
-	}
-	return cli.Failure
-}
-
-func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	root := &cobra.Command{
-		Use:                        program,
-		Short:                      "Make segmentation networks that withstand light and weather",
-		Long:                       longHelp,
-		Example:                    examples,
-		Version:                    versionLine(),
-		Args:                       noStrayArguments,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	root.SetVersionTemplate(program + " {{.Version}}\n")
-	root.SetFlagErrorFunc(cli.FlagError)
-	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + exitHelp + "{{end}}")
-	root.AddCommand(newCheck(), newFit(), newEval(), newReport(), newReconstruct(), newAdapt(),
-		newImport(), newDescribe(), newExport(), newConformance(), newVersion())
-	return root
-}
-
-// noStrayArguments refuses what is no command.
-func noStrayArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := "see " + program + " --help"
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean " + near[0] + "?"
-	}
-	return cli.Usagef("unknown command %q; %s", args[0], hint)
+	return cli.Program{
+		Name: program, Short: "Make segmentation networks that withstand light and weather",
+		Long: longHelp, Example: examples, Exits: exits, Version: cli.VersionLine(version),
+		Commands: []*cobra.Command{newCheck(), newFit(), newEval(), newReport(), newReconstruct(), newAdapt(),
+			newImport(), newDescribe(), newExport(), newConformance(), newVersion()},
+	}.Run(ctx, args, stdout, stderr)
 }

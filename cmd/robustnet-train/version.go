@@ -1,10 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -14,20 +11,6 @@ import (
 
 // version is set by the linker for releases: -X main.version=v1.2.3.
 var version string
-
-// versionLine tells what this program was made from.
-func versionLine() string {
-	v, revision := version, ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		v = cmp.Or(v, info.Main.Version)
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = "revision " + s.Value + ", "
-			}
-		}
-	}
-	return fmt.Sprintf("%s (%s%s, %s/%s)", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
 
 // torchLine tells which libtorch is there, or why none is.
 func torchLine() string {
@@ -48,7 +31,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version, what it was built from, and libtorch's",
 		Args:  cli.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n%s\n", program, versionLine(), torchLine())
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n%s\n", program, cli.VersionLine(version), torchLine())
 			return err
 		},
 	}

@@ -16,6 +16,7 @@ const (
 	OK      = 0 // done, or stopped by a signal
 	Failure = 1
 	Usage   = 2
+	Gate    = 3 // a result misses what was asked of it
 )
 
 // UsageError is a mistake on the command line.

@@ -1,4 +1,6 @@
-package main
+// Package sources opens the data sets that flags name, and tells mistakes of the command line
+// from files that are missing.
+package sources
 
 import (
 	"errors"
@@ -9,26 +11,26 @@ import (
 	"github.com/robustnet-edge/robustnet/train/data"
 )
 
-// openSource opens a data set.
-func openSource(source string) (*data.Set, error) {
+// Open opens a data set.
+func Open(source string) (*data.Set, error) {
 	set, err := data.Open(source)
-	return set, sourceFault(err)
+	return set, Fault(err)
 }
 
-// sourceFault declares the text of a source that cannot be understood to be a mistake on the
+// Fault declares the text of a source that cannot be understood to be a mistake on the
 // command line. Files that are missing or damaged are none.
-func sourceFault(err error) error {
+func Fault(err error) error {
 	if text := (data.SourceError{}); errors.As(err, &text) {
 		return cli.AsUsage(err)
 	}
 	return err
 }
 
-// openDomains opens labelled data sets, which must have different names.
-func openDomains(flag string, sources []string) ([]*data.Set, error) {
+// Domains opens labelled data sets, which must have different names.
+func Domains(flag string, sources []string) ([]*data.Set, error) {
 	var domains []*data.Set
 	for _, source := range sources {
-		set, err := openSource(source)
+		set, err := Open(source)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
@@ -43,9 +45,9 @@ func openDomains(flag string, sources []string) ([]*data.Set, error) {
 	return domains, nil
 }
 
-// openPictures opens pictures whose labels, if there are any, are not read: those of a folder
+// Pictures opens pictures whose labels, if there are any, are not read: those of a folder
 // or of a source. It also returns a text that names them from every folder.
-func openPictures(text string) (set *data.Set, absolute string, err error) {
+func Pictures(text string) (set *data.Set, absolute string, err error) {
 	set, absolute, err = data.OpenUnlabelled(text)
-	return set, absolute, sourceFault(err)
+	return set, absolute, Fault(err)
 }
