@@ -20,8 +20,12 @@ const CardVersion = 1
 // MaxSide is the greatest height and width, in pixels, of a model's input and mask.
 const MaxSide = 8192
 
-// Opset is the version of the ONNX operator set that model files use.
-const Opset = 17
+// Opset is the version of the ONNX operator set that model files use, and MaxOpset the newest
+// one that is taken: float16 models need 19.
+const (
+	Opset    = 17
+	MaxOpset = 19
+)
 
 // ErrContract is wrapped by every error about a model file that can be read but breaks the
 // model-file contract (docs/model-file.md).
@@ -109,7 +113,7 @@ func ReadCard(model []byte) (*Card, error) {
 }
 
 func cardOf(h onnx.Header) (*Card, error) {
-	if h.Opset != Opset {
+	if h.Opset < Opset || h.Opset > MaxOpset {
 		return nil, fmt.Errorf("it uses ONNX opset %d; export it again with opset %d", h.Opset, Opset)
 	}
 	if h.External {

@@ -7,7 +7,6 @@ package ort
 import (
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"math"
 	"os"
@@ -15,10 +14,8 @@ import (
 	"time"
 
 	"github.com/yalue/onnxruntime_go"
-	"gocv.io/x/gocv"
 
 	"github.com/robustnet-edge/robustnet/camera"
-	"github.com/robustnet-edge/robustnet/camera/cvmat"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -31,6 +28,19 @@ type Options struct {
 	// Threads is the number of CPU threads for inference. 0 or less leaves one of the
 	// cores that the process may use to the rest of the pipeline.
 	Threads int
+	// Unfused computes quantised models as they are written, rounding between operators of
+	// floating point, rather than with kernels for integers. It shows what another runtime's
+	// placement of the same model comes to.
+	Unfused bool
+
+	profile string // beginning of the path of a profile to write; see [Kernels]
+}
+
+func (o Options) threads() int {
+	if o.Threads > 0 {
+		return o.Threads
+	}
+	return max(1, runtime.GOMAXPROCS(0)-1)
 }
 
 // Open reads a model file, holds it against the model-file contract, and prepares it:
@@ -84,16 +94,11 @@ func Load(name string, model []byte, o Options) (*Engine, error) {
 	e := &Engine{
 		card:    card,
 		backend: "ONNX Runtime " + onnxruntime_go.GetVersion() + " CPU",
-		threads: o.Threads,
-		scaler:  scaler{to: image.Pt(card.Input.Width, card.Input.Height)},
-		input:   make([]byte, card.Input.Height*card.Input.Width*3),
+		threads: o.threads(),
 		mask:    make([]uint8, card.Mask.Height*card.Mask.Width),
 		style:   make([]float32, len(card.Style.Mean)),
 	}
-	if e.threads <= 0 {
-		e.threads = max(1, runtime.GOMAXPROCS(0)-1)
-	}
-	if err := e.prepare(model); err != nil {
+	if err := e.prepare(model, o); err != nil {
 		_ = e.Close() // the first fault is the one to tell
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
@@ -107,23 +112,17 @@ type Engine struct {
 	threads int
 
 	session session
-	input   []byte
+	input   input
 	mask    []uint8
 	style   []float32
-
-	frames   cvmat.Frames
-	scaler   scaler
-	inputMat *cvmat.Pinned
-	closed   bool
+	closed  bool
 }
 
-func (e *Engine) prepare(model []byte) error {
-	var err error
-	e.inputMat, err = cvmat.Over(e.input, e.card.Input.Height, e.card.Input.Width, gocv.MatTypeCV8UC3)
-	if err != nil {
+func (e *Engine) prepare(model []byte, o Options) error {
+	if err := e.input.open(e.card.Input.CardSize); err != nil {
 		return err
 	}
-	if err := e.session.open(model, e); err != nil {
+	if err := e.session.open(model, e, o); err != nil {
 		return fmt.Errorf("prepare in ONNX Runtime: %w", err)
 	}
 	if err := e.session.run(); err != nil {
@@ -154,7 +153,7 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 		return trt.Result{}, fmt.Errorf("infer frame %d: engine: %w", f.Seq, os.ErrClosed)
 	}
 	start := time.Now()
-	if err := e.fill(f); err != nil {
+	if err := e.input.fill(f); err != nil {
 		return trt.Result{}, fmt.Errorf("scale %w", err)
 	}
 	filled := time.Now()
@@ -172,26 +171,11 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 // Interrupt implements [trt.Engine].
 func (e *Engine) Interrupt() { e.session.interrupt() }
 
-// fill scales the frame into the input tensor as RGB.
-func (e *Engine) fill(f *camera.Frame) error {
-	src, err := e.frames.Mat(f)
-	if err != nil {
-		return err
-	}
-	gocv.CvtColor(e.scaler.scale(src), &e.inputMat.Mat, gocv.ColorBGRToRGB)
-	return nil
-}
-
 // Close implements [trt.Engine].
 func (e *Engine) Close() error {
 	if e.closed {
 		return nil
 	}
 	e.closed = true
-	err := e.session.close()
-	e.frames.Close()
-	if e.inputMat != nil {
-		err = errors.Join(err, e.inputMat.Close())
-	}
-	return errors.Join(err, e.scaler.close(), releaseRuntime())
+	return errors.Join(e.session.close(), e.input.close(), releaseRuntime())
 }

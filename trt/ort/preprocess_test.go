@@ -52,11 +52,11 @@ func TestInputAgainstDefinition(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := noise(tt.width, tt.height)
-			if err := e.fill(f); err != nil {
+			if err := e.input.fill(f); err != nil {
 				t.Fatal(err)
 			}
 			worst := 0.0
-			for i, got := range e.input {
+			for i, got := range e.input.pixels {
 				x, y, rgb := i/3%width, i/3/width, i%3
 				worst = max(worst, math.Abs(float64(got)-tt.filter(f, x, y, 2-rgb)))
 			}
@@ -129,7 +129,7 @@ func BenchmarkPreprocess(b *testing.B) {
 			f := noise(size[0], size[1])
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := e.fill(f); err != nil {
+				if err := e.input.fill(f); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -27,15 +27,15 @@ type session struct {
 
 // open binds the model to the engine's slices, which stay where they are until close. After
 // an error, too, close must be called.
-func (s *session) open(model []byte, e *Engine) error {
+func (s *session) open(model []byte, e *Engine, o Options) error {
 	in, out := e.card.Input, e.card.Mask
-	image, err1 := tensor(s, e.input, 1, int64(in.Height), int64(in.Width), 3)
+	image, err1 := tensor(s, e.input.pixels, 1, int64(in.Height), int64(in.Width), 3)
 	mask, err2 := tensor(s, e.mask, 1, int64(out.Height), int64(out.Width))
 	style, err3 := tensor(s, e.style, 1, int64(len(e.style)))
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	options, err := sessionOptions(e.threads)
+	options, err := sessionOptions(o)
 	if err != nil {
 		return err
 	}
@@ -60,13 +60,13 @@ func tensor[T onnxruntime_go.TensorData](s *session, data []T, shape ...int64) (
 	return t, nil
 }
 
-func sessionOptions(threads int) (*onnxruntime_go.SessionOptions, error) {
+func sessionOptions(options Options) (*onnxruntime_go.SessionOptions, error) {
 	o, err := onnxruntime_go.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("make session options: %w", err)
 	}
 	err = errors.Join(
-		o.SetIntraOpNumThreads(threads),
+		o.SetIntraOpNumThreads(options.threads()),
 		o.SetInterOpNumThreads(1),
 		o.SetGraphOptimizationLevel(onnxruntime_go.GraphOptimizationLevelEnableAll),
 		o.SetLogSeverityLevel(onnxruntime_go.LoggingLevelFatal),
@@ -75,6 +75,12 @@ func sessionOptions(threads int) (*onnxruntime_go.SessionOptions, error) {
 		// Denormal numbers are slow on most CPUs and far below what a mask depends on.
 		o.AddSessionConfigEntry("session.set_denormal_as_zero", "1"),
 	)
+	if options.Unfused {
+		err = errors.Join(err, o.AddSessionConfigEntry("session.disable_quant_qdq", "1"))
+	}
+	if options.profile != "" {
+		err = errors.Join(err, o.EnableProfiling(options.profile))
+	}
 	if err != nil {
 		o.Destroy()
 		return nil, fmt.Errorf("set session options: %w", err)
