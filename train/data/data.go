@@ -35,6 +35,16 @@ func (p *Picture) Image() image.Image {
 	return img
 }
 
+// BGR returns the pixels as blue, green, red, which is how frames of cameras have them. It uses
+// the memory of buffer if that is large enough.
+func (p *Picture) BGR(buffer []byte) []byte {
+	buffer = slices.Grow(buffer[:0], len(p.RGB))[:len(p.RGB)]
+	for i := 0; i+2 < len(p.RGB); i += 3 {
+		buffer[i], buffer[i+1], buffer[i+2] = p.RGB[i+2], p.RGB[i+1], p.RGB[i]
+	}
+	return buffer
+}
+
 // Set is one split of a data set.
 type Set struct {
 	// Name is the user's, or else that of folder and split, such as "camvid:dusk_target".

@@ -54,12 +54,7 @@ func (e *Engine) Run(ctx context.Context, p *data.Picture) (trt.Result, error) {
 	if err := check(p); err != nil {
 		return trt.Result{}, err
 	}
-	if len(e.pixels) != len(p.RGB) {
-		e.pixels = make([]byte, len(p.RGB))
-	}
-	for i := 0; i < len(p.RGB); i += 3 {
-		e.pixels[i], e.pixels[i+1], e.pixels[i+2] = p.RGB[i+2], p.RGB[i+1], p.RGB[i]
-	}
+	e.pixels = p.BGR(e.pixels)
 	return e.engine.Run(&camera.Frame{Pix: e.pixels, Width: p.Width, Height: p.Height})
 }
 

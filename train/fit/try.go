@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/robustnet-edge/robustnet/internal/memory"
 	"github.com/robustnet-edge/robustnet/train/run"
 	"github.com/robustnet-edge/robustnet/train/torch"
 )
@@ -56,7 +56,7 @@ func Try(ctx context.Context, lib *torch.Library, r *run.Run, o Options, iterati
 		return trial, fmt.Errorf("try %s: %w", r.Dir, err)
 	}
 	times = slices.Sorted(slices.Values(times[1:]))
-	return Trial{Iteration: times[len(times)/2], PeakBytes: peakBytes()}, nil
+	return Trial{Iteration: times[len(times)/2], PeakBytes: memory.PeakBytes()}, nil
 }
 
 // fed calls train while the feed prepares batches.
@@ -72,17 +72,4 @@ func (t *trainer) fed(ctx context.Context, lib *torch.Library, train func(s *tor
 	stop()
 	_ = group.Wait() // a batch that nobody asked for may have failed
 	return err
-}
-
-// peakBytes returns the high-water mark of the process's resident memory.
-func peakBytes() int64 {
-	self, err := procfs.Self()
-	if err != nil {
-		return 0
-	}
-	status, err := self.NewStatus()
-	if err != nil {
-		return 0
-	}
-	return int64(status.VmHWM)
 }
