@@ -63,3 +63,11 @@ func Positional(check cobra.PositionalArgs) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// AsUsageIf is [AsUsage] for errors that may be nil.
+func AsUsageIf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return UsageError{err}
+}
