@@ -1,0 +1,100 @@
+// Package calibrate runs a model on pictures to learn how the values of its tensors are spread.
+package calibrate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/quantize"
+	"github.com/robustnet-edge/robustnet/train/data"
+)
+
+// Source has pictures to calibrate on.
+type Source interface {
+	// Name names the pictures for reports.
+	Name() string
+	// Len is their number.
+	Len() int
+	// Read calls each with the pictures of these places, which rise, until one fails. The
+	// picture is each's to keep.
+	Read(ctx context.Context, places []int, each func(p *data.Picture) error) error
+}
+
+// Model runs the network that is to be quantised; its outputs are those of
+// [quantize.Network.Tensors]. The probe of package ort is one.
+type Model interface {
+	Run(f *camera.Frame) error
+	// Pixels are what the network read in the last run.
+	Pixels() []byte
+	// Output returns the values of the i-th tensor and its shape, valid until the next run.
+	Output(i int) (values []float32, shape []int64, err error)
+}
+
+// Options say on what to calibrate.
+type Options struct {
+	// Count is the number of pictures, of all sources together; 0 takes all.
+	Count int
+	// Seed picks them.
+	Seed uint64
+	// Styles shows each picture in other light and weather, too; see [Views].
+	Styles bool
+	// ModelHash is the SHA-256 of the model file, which the table is then bound to.
+	ModelHash string
+	// Progress, if not nil, is called after each run.
+	Progress func(done, total int)
+}
+
+// Run fills a table for the tensors by running the model on pictures of the sources, each
+// source in proportion to its size. The same pictures, options and model give the same table.
+// The next picture is read while the model runs.
+func Run(ctx context.Context, model Model, tensors []string, from []Source, o Options) (*quantize.Table, error) {
+	picks, count := pick(from, o)
+	if count == 0 {
+		return nil, fmt.Errorf("calibrate: there are no pictures")
+	}
+	c := &calibration{model: model, recorder: quantize.NewRecorder(tensors), hash: sha256.New(), options: o}
+	about := quantize.Pictures{Count: count, Seed: o.Seed}
+	c.total = count
+	if o.Styles {
+		c.views = Views(o.Seed)
+		c.total *= 1 + ViewsPerPicture
+		about.Style = styleNames()
+	}
+	for i, source := range from {
+		about.Sources = append(about.Sources, source.Name())
+		if err := c.source(ctx, source, picks[i]); err != nil {
+			return nil, fmt.Errorf("calibrate on %s: %w", source.Name(), err)
+		}
+	}
+	about.Views, about.Hash = c.done, hex.EncodeToString(c.hash.Sum(nil))
+	return c.recorder.Table(o.ModelHash, about), nil
+}
+
+// pick chooses pictures of each source at random.
+func pick(from []Source, o Options) (places [][]int, count int) {
+	all := 0
+	for _, source := range from {
+		all += source.Len()
+	}
+	wanted := min(o.Count, all)
+	if o.Count == 0 {
+		wanted = all
+	}
+	before := 0
+	for i, source := range from {
+		// The shares of all sources together are rounded to whole pictures without one to spare.
+		n := (before+source.Len())*wanted/all - before*wanted/all
+		before += source.Len()
+		rng := rand.New(rand.NewPCG(o.Seed, uint64(i)))
+		chosen := rng.Perm(source.Len())[:n]
+		slices.Sort(chosen)
+		places = append(places, chosen)
+		count += n
+	}
+	return places, count
+}

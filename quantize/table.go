@@ -1,0 +1,155 @@
+package quantize
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/robustnet-edge/robustnet/internal/atomicfile"
+	"github.com/robustnet-edge/robustnet/quantize/histogram"
+)
+
+// Table is what calibration has seen of a model's tensors. One table serves every placement and
+// every way to choose ranges.
+type Table struct {
+	Version int `json:"version"`
+	// Model is the SHA-256 of the model file, in hexadecimal digits.
+	Model string `json:"model_sha256"`
+	// Equalised tells whether the model was equalised before, see [Network.Equalise].
+	Equalised bool `json:"equalised,omitempty"`
+	// Pictures says on what the model was run.
+	Pictures Pictures `json:"pictures"`
+	// Tensors are the observed ones by name.
+	Tensors map[string]*Tensor `json:"tensors"`
+}
+
+// Pictures describes a calibration set.
+type Pictures struct {
+	Sources []string `json:"sources"`
+	// Count is the number of pictures, and Views that of runs: with styles, each picture is seen
+	// several times.
+	Count int      `json:"count"`
+	Views int      `json:"views"`
+	Seed  uint64   `json:"seed"`
+	Style []string `json:"styles,omitempty"`
+	// Hash is the SHA-256 over the pixels of the views as the network saw them.
+	Hash string `json:"sha256"`
+}
+
+// Tensor is what is known of a tensor's values.
+type Tensor struct {
+	// Values counts them.
+	Values *histogram.Histogram `json:"values"`
+	// ChannelMeans has the mean of each channel, of tensors with four dimensions.
+	ChannelMeans []float64 `json:"channel_means,omitempty"`
+
+	seen float64 // how many runs the means are of
+}
+
+// tableVersion is the one that this package writes and reads.
+const tableVersion = 1
+
+// A Recorder fills a table.
+type Recorder struct {
+	names   []string
+	tensors []*Tensor
+}
+
+// NewRecorder returns an empty table for tensors in the order in which they will be recorded.
+func NewRecorder(names []string) *Recorder {
+	r := &Recorder{names: names}
+	for range names {
+		r.tensors = append(r.tensors, &Tensor{Values: &histogram.Histogram{}})
+	}
+	return r
+}
+
+// Record adds the values of all tensors in one run of the model. Tensors are counted side by
+// side, on as many cores as there are; the result is the same for every number.
+func (r *Recorder) Record(tensor func(i int) (values []float32, shape []int64, err error)) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex // tensor need not be safe
+	for i := range r.tensors {
+		mu.Lock()
+		values, shape, err := tensor(i)
+		mu.Unlock()
+		if err != nil {
+			return errors.Join(fmt.Errorf("record tensor %s: %w", r.names[i], err), g.Wait())
+		}
+		g.Go(func() error {
+			if err := r.tensors[i].add(values, shape); err != nil {
+				return fmt.Errorf("record tensor %s: %w; the model or the picture is damaged", r.names[i], err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (t *Tensor) add(values []float32, shape []int64) error {
+	if err := t.Values.Add(values); err != nil {
+		return err
+	}
+	if len(shape) != 4 || shape[0] != 1 || shape[1] < 1 || len(values) == 0 {
+		return nil
+	}
+	channels := int(shape[1])
+	if t.ChannelMeans == nil {
+		t.ChannelMeans = make([]float64, channels)
+	}
+	if len(t.ChannelMeans) != channels {
+		return fmt.Errorf("it has %d channels after %d", channels, len(t.ChannelMeans))
+	}
+	t.seen++
+	plane := len(values) / channels
+	for c := range t.ChannelMeans {
+		sum := 0.0
+		for _, v := range values[c*plane : (c+1)*plane] {
+			sum += float64(v)
+		}
+		t.ChannelMeans[c] += (sum/float64(plane) - t.ChannelMeans[c]) / t.seen
+	}
+	return nil
+}
+
+// Table returns what has been recorded.
+func (r *Recorder) Table(model string, pictures Pictures) *Table {
+	t := &Table{Version: tableVersion, Model: model, Pictures: pictures, Tensors: map[string]*Tensor{}}
+	for i, name := range r.names {
+		t.Tensors[name] = r.tensors[i]
+	}
+	return t
+}
+
+// WriteTable stores the table as JSON.
+func WriteTable(path string, t *Table) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(t) })
+}
+
+// ReadTable reads what [WriteTable] has stored.
+func ReadTable(path string) (*Table, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read calibration table: %w", err)
+	}
+	t := new(Table)
+	if err := json.Unmarshal(text, t); err != nil {
+		return nil, fmt.Errorf("read calibration table %s: %w; make it again with --calibrate", path, err)
+	}
+	if t.Version != tableVersion {
+		return nil, fmt.Errorf("read calibration table %s: it has version %d and this program knows %d; make it again with --calibrate", path, t.Version, tableVersion)
+	}
+	for name, tensor := range t.Tensors {
+		if tensor == nil || tensor.Values == nil {
+			return nil, fmt.Errorf("read calibration table %s: tensor %s has no values; make it again with --calibrate", path, name)
+		}
+	}
+	return t, nil
+}
