@@ -1,73 +1,149 @@
 package quantize
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/robustnet-edge/robustnet/onnx"
 )
 
-// Equalise scales the channels between pairs of layers so that each channel has weights of the
-// same magnitude on both sides, which evens the ranges of the channels that share a grid (Nagel
-// et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019,
-// section 4.1). It returns how many pairs there are.
+// Equalise evens the channels of features that share a grid: in a layer it multiplies the
+// weights of each output channel by a factor, and in the layer that alone reads them divides by
+// it. Weights have a scale for each output channel, so that the first costs nothing, and where
+// the reader is a depthwise convolution, neither does the second. It returns how many pairs of
+// layers there were.
 //
-// The model computes the same as before, up to rounding: between the layers of a pair is a ReLU
-// or nothing. Pairs around a ReLU6, whose bound does not scale, are left alone. Calibrate
-// afterwards, since the values of tensors change.
-func (net *Network) Equalise() int {
-	var pairs [][2]*layer
-	for _, l := range net.layers {
-		if next := net.byNode[net.index.OnlyReader(l.output())]; next != nil && next.input() == l.output() && scales(l.activation) {
-			pairs = append(pairs, [2]*layer{l, next})
+// That weights can be moved between layers is from Nagel et al., "Data-Free Quantization Through
+// Weight Equalization and Bias Correction", ICCV 2019. Here the factors are chosen by what the
+// channels were seen to hold, and pairs around a ReLU6 take part, whose bound then cuts a
+// channel off where the pictures of the calibration ended, as its range would. Instance norms
+// make it matter: a shallow channel of small values is as loud as any other behind them, and so
+// is its rounding.
+//
+// Afterwards the values of tensors are others: calibrate again, with [Network.Factors] in
+// [Table.Equalised].
+func (net *Network) Equalise(table *Table) (pairs int, err error) {
+	factors := map[string][]float64{}
+	for _, pair := range net.pairs() {
+		t := table.Tensors[pair[0].output()]
+		if t == nil || len(t.Channels) != pair[0].outputs() {
+			return 0, fmt.Errorf("the calibration table does not know the channels of %s: it is of another model; calibrate again", clip(pair[0].output()))
 		}
+		factors[pair[0].output()] = pair.factors(t.Channels)
 	}
-	// Each pair moves what its neighbours have evened: Nagel et al. iterate until it settles.
-	const rounds, settled = 20, 1e-3
-	for range rounds {
-		moved := 0.0
-		for _, pair := range pairs {
-			moved = max(moved, equalisePair(pair[0], pair[1]))
-		}
-		if moved < settled {
-			break
-		}
-	}
-	changed := map[*layer]bool{}
-	for _, pair := range pairs {
-		changed[pair[0]], changed[pair[1]] = true, true
-	}
-	for _, l := range net.layers {
-		if changed[l] {
-			net.store(l)
-		}
-	}
-	return len(pairs)
+	return len(factors), net.ApplyFactors(factors)
 }
 
-// scales tells whether f(s·x) = s·f(x) for an activation and s > 0.
-func scales(activation *onnx.Node) bool { return activation == nil || activation.Op == "Relu" }
+// Factors are those of [Network.Equalise] by tensor, nil if it was not called.
+func (net *Network) Factors() map[string][]float64 { return net.factors }
 
-// equalisePair divides each channel by a factor in one layer and multiplies by it in the next,
-// and returns the greatest change as |log factor|.
-func equalisePair(a, b *layer) (moved float64) {
-	outputs, inputs := a.largest(), b.largestInputs(a.outputs())
-	if inputs == nil {
-		return 0
-	}
-	for c := range outputs {
-		if outputs[c] == 0 || inputs[c] == 0 {
-			continue // a channel without a say
+// ApplyFactors equalises by the factors of an earlier time. It is an error if they are not of
+// this network.
+func (net *Network) ApplyFactors(factors map[string][]float64) error {
+	applied := 0
+	for _, pair := range net.pairs() {
+		of := factors[pair[0].output()]
+		if of == nil {
+			continue
 		}
-		factor := math.Sqrt(outputs[c] / inputs[c])
-		moved = max(moved, math.Abs(math.Log(factor)))
-		per := a.perOutput()
-		for i := range per {
-			a.weight[c*per+i] = float32(float64(a.weight[c*per+i]) / factor)
+		if len(of) != pair[0].outputs() {
+			return fmt.Errorf("equalise %s: there are %d factors for %d channels; calibrate again", clip(pair[0].output()), len(of), pair[0].outputs())
 		}
-		a.bias[c] = float32(float64(a.bias[c]) / factor)
-		b.eachOfInput(c, func(at int) { b.weight[at] = float32(float64(b.weight[at]) * factor) })
+		applied++
+		pair.apply(of)
+		net.store(pair[0])
+		net.store(pair[1])
 	}
-	return moved
+	if applied != len(factors) {
+		return fmt.Errorf("equalise: %d of %d tensors with factors are not between two layers; calibrate again", len(factors)-applied, len(factors))
+	}
+	net.factors = factors
+	return nil
+}
+
+// pair is two layers of which the second alone reads the first.
+type pair [2]*layer
+
+// pairs returns those whose channels can be scaled.
+func (net *Network) pairs() []pair {
+	var all []pair
+	for _, l := range net.layers {
+		next := net.byNode[net.index.OnlyReader(l.output())]
+		if next == nil || next.input() != l.output() {
+			continue
+		}
+		if inputs, ok := next.inputs(); ok && inputs == l.outputs() && net.scales(l.activation) {
+			all = append(all, pair{l, next})
+		}
+	}
+	return all
+}
+
+// scales tells whether a factor above 0 can be moved across an activation.
+func (net *Network) scales(activation *onnx.Node) bool {
+	if activation == nil || activation.Op == "Relu" {
+		return true
+	}
+	low, _ := scalarOf(net.index, activation.Input(1))
+	return low == 0
+}
+
+// inputs is the number of channels that a layer reads, if its shape makes sense.
+func (l *layer) inputs() (channels int, ok bool) {
+	perGroup, groups := int(l.shape[1]), int(onnx.AttributeOf[int64](l.node, "group", 1))
+	return perGroup * groups, perGroup > 0 && groups > 0 && l.outputs()%groups == 0
+}
+
+// largestFactor bounds the factors of channels that hold next to nothing.
+const largestFactor = 64
+
+// factors returns those of the channels between the layers: as large as the widest channel
+// allows or, if the reader is no depthwise convolution, as balances two noises. A factor f divides
+// the noise that rounding the channel adds to the outputs, by the power of its weights, and
+// multiplies that of rounding its weights, by the power of the channel.
+func (p pair) factors(channels []Channel) []float64 {
+	reader := p[1]
+	widest := 0.0
+	for _, c := range channels {
+		widest = max(widest, c.Max)
+	}
+	step := widest / 127
+	weightStep := 0.0 // mean square over the output channels
+	for _, largest := range reader.largest() {
+		weightStep += largest * largest / (127 * 127) / float64(reader.outputs())
+	}
+	all := make([]float64, len(channels))
+	for c, channel := range channels {
+		all[c] = 1
+		if channel.Max == 0 {
+			continue
+		}
+		f := min(widest/channel.Max, largestFactor)
+		if reader.shape[1] != 1 {
+			power, readers := 0.0, 0.0
+			reader.eachOfInput(c, func(at int) {
+				power += float64(reader.weight[at]) * float64(reader.weight[at])
+				readers++
+			})
+			balance := math.Sqrt(step / math.Sqrt(weightStep) * math.Sqrt(power/(readers*channel.Power)))
+			f = min(f, max(balance, 1))
+		}
+		all[c] = f
+	}
+	return all
+}
+
+// apply multiplies the channels between the layers.
+func (p pair) apply(factors []float64) {
+	from, to := p[0], p[1]
+	per := from.perOutput()
+	for c, f := range factors {
+		for i := c * per; i < (c+1)*per; i++ {
+			from.weight[i] = float32(float64(from.weight[i]) * f)
+		}
+		from.bias[c] = float32(float64(from.bias[c]) * f)
+		to.eachOfInput(c, func(at int) { to.weight[at] = float32(float64(to.weight[at]) / f) })
+	}
 }
 
 // largest returns the largest magnitude of the weights of each output channel.
@@ -79,25 +155,11 @@ func (l *layer) largest() []float64 {
 	return largest
 }
 
-// largestInputs is largest for each of n input channels, nil if the layer has not as many.
-func (l *layer) largestInputs(n int) []float64 {
-	perGroup := int(l.shape[1])
-	if perGroup == 0 || n%perGroup != 0 || l.outputs()%(n/perGroup) != 0 {
-		return nil
-	}
-	largest := make([]float64, n)
-	for c := range largest {
-		l.eachOfInput(c, func(at int) { largest[c] = max(largest[c], math.Abs(float64(l.weight[at]))) })
-	}
-	return largest
-}
-
 // eachOfInput calls f with the places of the weights that read input channel c.
 func (l *layer) eachOfInput(c int, f func(at int)) {
 	perGroup, per := int(l.shape[1]), l.perOutput()
 	plane := per / perGroup
-	groups := int(onnx.AttributeOf[int64](l.node, "group", 1))
-	outputs := l.outputs() / groups // of a group
+	outputs := l.outputs() / int(onnx.AttributeOf[int64](l.node, "group", 1)) // of a group
 	for o := range outputs {
 		row := (c/perGroup*outputs + o) * per
 		for k := range plane {

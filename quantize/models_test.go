@@ -113,6 +113,17 @@ func frame(p *data.Picture) *camera.Frame {
 // calibrated returns a placer by a few pictures.
 func calibrated(tb testing.TB, net *quantize.Network, c histogram.Choice) (*quantize.Placer, *quantize.Table) {
 	tb.Helper()
+	table := record(tb, net)
+	placer, err := net.Placer(table, c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return placer, table
+}
+
+// record calibrates on a few pictures.
+func record(tb testing.TB, net *quantize.Network) *quantize.Table {
+	tb.Helper()
 	probe, err := ort.OpenProbe(net.Probe(), ort.Options{Library: trttest.Library(tb), Threads: 1})
 	if err != nil {
 		tb.Fatal(err)
@@ -122,16 +133,18 @@ func calibrated(tb testing.TB, net *quantize.Network, c histogram.Choice) (*quan
 	if err != nil {
 		tb.Fatal(err)
 	}
-	placer, err := net.Placer(table, c)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return placer, table
+	return table
 }
 
 // outputs runs a model on pictures that it was not calibrated on and returns the values of its
 // float32 outputs of the given names.
 func outputs(tb testing.TB, m *onnx.Model, o ort.Options, names ...string) [][]float32 {
+	tb.Helper()
+	return outputsOf(tb, m, o, []uint64{100, 101}, names...)
+}
+
+// outputsOf is outputs for certain pictures.
+func outputsOf(tb testing.TB, m *onnx.Model, o ort.Options, seeds []uint64, names ...string) [][]float32 {
 	tb.Helper()
 	m = m.Clone()
 	m.Graph.Outputs = nil
@@ -146,8 +159,8 @@ func outputs(tb testing.TB, m *onnx.Model, o ort.Options, names ...string) [][]f
 	}
 	defer probe.Close()
 	all := make([][]float32, len(names))
-	for seed := range uint64(2) {
-		if err := probe.Run(frame(picture(100 + seed))); err != nil {
+	for _, seed := range seeds {
+		if err := probe.Run(frame(picture(seed))); err != nil {
 			tb.Fatal(err)
 		}
 		for i := range names {

@@ -16,6 +16,8 @@ type Network struct {
 	byNode map[*onnx.Node]*layer
 	// picture is the way from the input to the first convolutions, if it is known.
 	picture *picture
+	// factors are those by which channels were multiplied, by tensor; nil unless equalised.
+	factors map[string][]float64
 }
 
 // layer is a convolution with constant weights, together with the activation that alone reads

@@ -3,7 +3,9 @@ package quantize
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,17 +18,24 @@ type Placer struct {
 	net *Network
 	// ranges are those of affine and of symmetric grids by tensor.
 	affine, symmetric map[string]histogram.Range
-	table             *Table
+	tensors           map[string]*Tensor
 }
 
 // Placer chooses the range of every observed tensor. Tensors that share a grid in integer
 // arithmetic, such as the parts of a Concat, are counted together for affine ranges.
+//
+// It is an error if the table does not know the network, or knows it with other factors than it
+// was equalised by.
 func (net *Network) Placer(table *Table, choice histogram.Choice) (*Placer, error) {
-	p := &Placer{net: net, table: table, affine: map[string]histogram.Range{}, symmetric: map[string]histogram.Range{}}
+	tensors, err := net.tensorsOf(table)
+	if err != nil {
+		return nil, err
+	}
+	p := &Placer{net: net, tensors: tensors, affine: map[string]histogram.Range{}, symmetric: map[string]histogram.Range{}}
 	names, groups := net.Tensors(), net.groups()
 	together := map[string]*histogram.Histogram{}
 	for _, name := range names {
-		t := table.Tensors[name]
+		t := tensors[name]
 		if t == nil {
 			return nil, fmt.Errorf("the calibration table does not know tensor %s: it is of another model; calibrate again", clip(name))
 		}
@@ -48,7 +57,7 @@ func (net *Network) Placer(table *Table, choice histogram.Choice) (*Placer, erro
 	}
 	for i, name := range names {
 		g.Go(func() error {
-			own[i].symmetric = table.Tensors[name].Values.Range(histogram.Symmetric, choice)
+			own[i].symmetric = tensors[name].Values.Range(histogram.Symmetric, choice)
 			return nil
 		})
 	}
@@ -59,17 +68,60 @@ func (net *Network) Placer(table *Table, choice histogram.Choice) (*Placer, erro
 	return p, nil
 }
 
+// tensorsOf returns what the table knows of the network as it is, equalised or not.
+func (net *Network) tensorsOf(table *Table) (map[string]*Tensor, error) {
+	switch e := table.Equalised; {
+	case net.factors == nil:
+		return table.Tensors, nil
+	case e == nil || !maps.EqualFunc(e.Factors, net.factors, slices.Equal[[]float64]):
+		return nil, errors.New("the calibration table is of a model that was equalised in another way; calibrate again")
+	default:
+		return e.Tensors, nil
+	}
+}
+
 // Ranges returns the range that was chosen for a tensor on each kind of grid.
 func (p *Placer) Ranges(tensor string) (affine, symmetric histogram.Range) {
 	return p.affine[tensor], p.symmetric[tensor]
 }
 
+// Magnitudes returns by layer, for those that o quantises, the greatest magnitude on the grid
+// with zero-point 0 of what the layer reads, in units of the model before it was equalised: one
+// for all channels, or one for each.
+func (p *Placer) Magnitudes(o Options) map[string][]float64 {
+	all := map[string][]float64{}
+	for _, l := range p.net.quantisable(o) {
+		all[l.name()] = p.magnitudes(l.input())
+	}
+	return all
+}
+
+// magnitudes returns one for all channels of a tensor or, where these are multiplied by factors of
+// their own, one for each.
+func (p *Placer) magnitudes(tensor string) []float64 {
+	magnitude := 127 * float64(histogram.GridOf(histogram.Symmetric, p.symmetric[tensor]).Scale)
+	factors := p.net.factors[tensor]
+	if factors == nil {
+		return []float64{magnitude}
+	}
+	all := make([]float64, len(factors))
+	for c, f := range factors {
+		all[c] = magnitude / f
+	}
+	return all
+}
+
 // means returns those of the channels that a layer reads, nil if they are not known.
 func (p *Placer) means(l *layer) []float64 {
-	if t := p.table.Tensors[l.input()]; t != nil {
-		return t.ChannelMeans
+	t := p.tensors[l.input()]
+	if t == nil {
+		return nil
 	}
-	return nil
+	var means []float64
+	for _, c := range t.Channels {
+		means = append(means, c.Mean)
+	}
+	return means
 }
 
 // emitter writes a model anew, node by node.

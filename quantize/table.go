@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -21,12 +22,20 @@ type Table struct {
 	Version int `json:"version"`
 	// Model is the SHA-256 of the model file, in hexadecimal digits.
 	Model string `json:"model_sha256"`
-	// Equalised tells whether the model was equalised before, see [Network.Equalise].
-	Equalised bool `json:"equalised,omitempty"`
 	// Pictures says on what the model was run.
 	Pictures Pictures `json:"pictures"`
 	// Tensors are the observed ones by name.
 	Tensors map[string]*Tensor `json:"tensors"`
+	// Equalised is what was seen of the same pictures after [Network.Equalise]; nil if it was not
+	// done.
+	Equalised *Equalised `json:"equalised,omitempty"`
+}
+
+// Equalised describes an equalised model.
+type Equalised struct {
+	// Factors are those by which the channels of tensors were multiplied.
+	Factors map[string][]float64 `json:"factors"`
+	Tensors map[string]*Tensor   `json:"tensors"`
 }
 
 // Pictures describes a calibration set.
@@ -46,10 +55,18 @@ type Pictures struct {
 type Tensor struct {
 	// Values counts them.
 	Values *histogram.Histogram `json:"values"`
-	// ChannelMeans has the mean of each channel, of tensors with four dimensions.
-	ChannelMeans []float64 `json:"channel_means,omitempty"`
+	// Channels are the statistics of each channel, of tensors with four dimensions.
+	Channels []Channel `json:"channels,omitempty"`
 
 	seen float64 // how many runs the means are of
+}
+
+// Channel is what is known of the values of a channel.
+type Channel struct {
+	Mean float64 `json:"mean"`
+	// Power is the mean square, and Max the greatest magnitude.
+	Power float64 `json:"power"`
+	Max   float64 `json:"max"`
 }
 
 // tableVersion is the one that this package writes and reads.
@@ -101,22 +118,32 @@ func (t *Tensor) add(values []float32, shape []int64) error {
 		return nil
 	}
 	channels := int(shape[1])
-	if t.ChannelMeans == nil {
-		t.ChannelMeans = make([]float64, channels)
+	if t.Channels == nil {
+		t.Channels = make([]Channel, channels)
 	}
-	if len(t.ChannelMeans) != channels {
-		return fmt.Errorf("it has %d channels after %d", channels, len(t.ChannelMeans))
+	if len(t.Channels) != channels {
+		return fmt.Errorf("it has %d channels after %d", channels, len(t.Channels))
 	}
 	t.seen++
 	plane := len(values) / channels
-	for c := range t.ChannelMeans {
-		sum := 0.0
-		for _, v := range values[c*plane : (c+1)*plane] {
-			sum += float64(v)
-		}
-		t.ChannelMeans[c] += (sum/float64(plane) - t.ChannelMeans[c]) / t.seen
+	for c := range t.Channels {
+		t.Channels[c].add(values[c*plane:(c+1)*plane], t.seen)
 	}
 	return nil
+}
+
+// add takes the values of one run in, the seen-th.
+func (c *Channel) add(values []float32, seen float64) {
+	sum, squares, low, high := 0.0, 0.0, float32(0), float32(0)
+	for _, v := range values {
+		sum += float64(v)
+		squares += float64(v) * float64(v)
+		low, high = min(low, v), max(high, v)
+	}
+	n := float64(len(values))
+	c.Mean += (sum/n - c.Mean) / seen
+	c.Power += (squares/n - c.Power) / seen
+	c.Max = max(c.Max, float64(high), -float64(low))
 }
 
 // Table returns what has been recorded.
@@ -146,10 +173,31 @@ func ReadTable(path string) (*Table, error) {
 	if t.Version != tableVersion {
 		return nil, fmt.Errorf("read calibration table %s: it has version %d and this program knows %d; make it again with --calibrate", path, t.Version, tableVersion)
 	}
-	for name, tensor := range t.Tensors {
-		if tensor == nil || tensor.Values == nil {
-			return nil, fmt.Errorf("read calibration table %s: tensor %s has no values; make it again with --calibrate", path, name)
-		}
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("read calibration table %s: %w; make it again with --calibrate", path, err)
 	}
 	return t, nil
+}
+
+// check refuses tables that [Recorder] cannot have made.
+func (t *Table) check() error {
+	all := []map[string]*Tensor{t.Tensors}
+	if e := t.Equalised; e != nil {
+		all = append(all, e.Tensors)
+		for name, factors := range e.Factors {
+			for _, f := range factors {
+				if !(f > 0) || math.IsInf(f, 1) {
+					return fmt.Errorf("a channel of %s is multiplied by %v", name, f)
+				}
+			}
+		}
+	}
+	for _, tensors := range all {
+		for name, tensor := range tensors {
+			if tensor == nil || tensor.Values == nil {
+				return fmt.Errorf("tensor %s has no values", name)
+			}
+		}
+	}
+	return nil
 }

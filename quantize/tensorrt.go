@@ -97,7 +97,7 @@ func (net *Network) skips(o Options) map[string]string {
 func (p *Placer) wide() map[string]bool {
 	const limit = 65504 / 2
 	wide := map[string]bool{}
-	for name, t := range p.table.Tensors {
+	for name, t := range p.tensors {
 		if max(t.Values.Max(), -t.Values.Min()) > limit {
 			wide[name] = true
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
 
@@ -87,7 +88,7 @@ func newHeatCell(percent float64, colors color.Palette) heatCell {
 	if light(background) {
 		text = "#000"
 	}
-	cell.Style = template.CSS("background:" + strings.ToLower(hex(background)) + ";color:" + text)
+	cell.Style = template.CSS("background:" + strings.ToLower(page.Hex(background)) + ";color:" + text)
 	return cell
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
@@ -103,7 +104,7 @@ func sameFolder(a, b string) bool {
 
 func (t costTable) row(r record) (costRow, error) {
 	row := costRow{
-		Name: r.name(), Method: methodName(r.Config.Method), Extras: strings.Join(extras(r.Config), ", "), Adapted: r.Config.Adapted != "", Trunk: trunkName(r.Config.Network), State: r.Status.State,
+		Name: r.name(), Method: page.MethodName(r.Config.Method), Extras: strings.Join(extras(r.Config), ", "), Adapted: r.Config.Adapted != "", Trunk: trunkName(r.Config.Network), State: r.Status.State,
 		Iterations: none, SecondsPerIteration: none, Time: none,
 		PicturesPerSecond: small(mean(r.Metrics, func(m run.Metric) float64 { return m.PicturesPerSecond })),
 	}

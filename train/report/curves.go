@@ -1,20 +1,17 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"html/template"
-	"image/color"
 	"math"
 	"slices"
-	"strconv"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/robustnet-edge/robustnet/internal/page"
 )
 
 // chart is a figure of curves over the iterations.
@@ -80,14 +77,11 @@ func thin(points plotter.XYs) plotter.XYs {
 	return means
 }
 
-func isFinite(v float64) bool { return v-v == 0 }
-
 // svg draws a chart of at least one curve. Its colours are the page's variables, so that it
 // follows the colour scheme.
 func (c chart) svg() (template.HTML, error) {
-	p := plot.New()
-	p.BackgroundColor = color.Transparent
-	c.style(p)
+	p := page.NewPlot("iterations", c.unit)
+	p.Add(page.HorizontalGrid())
 	for i, line := range c.curves {
 		if err := addCurve(p, i, line); err != nil {
 			return "", fmt.Errorf("draw %s: %w", c.title, err)
@@ -95,16 +89,11 @@ func (c chart) svg() (template.HTML, error) {
 	}
 	c.fit(p)
 	const width, height = 460, 250
-	canvas := vgsvg.New(width, height)
-	p.Draw(draw.Crop(draw.New(canvas), 0, -10, 0, -6))
-	var svg bytes.Buffer
-	if _, err := canvas.WriteTo(&svg); err != nil {
+	svg, err := page.SVG(p, width, height, c.alt)
+	if err != nil {
 		return "", fmt.Errorf("draw %s: %w", c.title, err)
 	}
-	// The canvas begins with an XML declaration and a size in points; the page sets the size.
-	_, body, _ := bytes.Cut(svg.Bytes(), []byte("xlink\">"))
-	head := fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(c.alt))
-	return template.HTML(head + recolor(string(body))), nil
+	return svg, nil
 }
 
 // addCurve draws a line; a single point is a dot.
@@ -113,7 +102,7 @@ func addCurve(p *plot.Plot, index int, c curve) error {
 	if err != nil {
 		return err
 	}
-	line.Color, line.Width = seriesColor(index), 1.4
+	line.Color, line.Width = page.SeriesColor(index), 1.4
 	p.Add(line)
 	if !c.dots && len(c.points) > 1 {
 		return nil
@@ -122,7 +111,7 @@ func addCurve(p *plot.Plot, index int, c curve) error {
 	if err != nil {
 		return err
 	}
-	marks.GlyphStyle = draw.GlyphStyle{Color: seriesColor(index), Radius: 2.6, Shape: glyphs[index%len(glyphs)].shape}
+	marks.GlyphStyle = draw.GlyphStyle{Color: page.SeriesColor(index), Radius: 2.6, Shape: glyphs[index%len(glyphs)].shape}
 	p.Add(marks)
 	return nil
 }
@@ -162,70 +151,7 @@ func (c chart) fit(p *plot.Plot) {
 	p.X.Min, p.X.Max = 0, max(c.last, 1)
 	if c.markName != "" {
 		line := &plotter.Line{XYs: plotter.XYs{{X: c.mark, Y: p.Y.Min}, {X: c.mark, Y: p.Y.Max}}}
-		line.Color, line.Width, line.Dashes = faintInk, 1, []vg.Length{2, 3}
+		line.Color, line.Width, line.Dashes = page.FaintInk, 1, []vg.Length{2, 3}
 		p.Add(line)
 	}
-}
-
-func (c chart) style(p *plot.Plot) {
-	grid := plotter.NewGrid()
-	grid.Vertical.Color = nil
-	grid.Horizontal.Color, grid.Horizontal.Width = gridInk, 0.7
-	p.Add(grid)
-	p.X.Label.Text, p.Y.Label.Text = "iterations", c.unit
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
-	text := font.Font{Typeface: "Liberation", Variant: "Sans", Size: 11}
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color, axis.Tick.Color = faintInk, faintInk
-		axis.Width, axis.Tick.Width = 0.7, 0.7
-		axis.Tick.Length = 4
-		axis.Padding = 0
-		axis.Label.TextStyle.Font, axis.Tick.Label.Font = text, text
-		axis.Label.TextStyle.Color, axis.Tick.Label.Color = ink, ink
-	}
-	p.Y.Width, p.Y.Tick.Width = 0, 0
-	p.Y.Label.Padding = 4
-}
-
-// ticks lie at multiples of 1, 2 or 5 times a power of ten, about five of them.
-func ticks(low, high float64) []plot.Tick {
-	const wanted = 5
-	least := 0.75 * (high - low) / wanted
-	step := math.Pow(10, math.Floor(math.Log10(least)))
-	for _, factor := range []float64{2, 2.5, 2} {
-		if step < least {
-			step *= factor
-		}
-	}
-	var marks []plot.Tick
-	for i := math.Ceil(low/step - 1e-9); i*step <= high*(1+1e-12) && len(marks) < 4*wanted; i++ {
-		value := i*step + 0 // not -0
-		marks = append(marks, plot.Tick{Value: value, Label: tickLabel(value, step)})
-	}
-	return marks
-}
-
-// tickLabel writes as many digits as the step needs, and thousands with a comma.
-func tickLabel(v, step float64) string {
-	if step < 1e-4 || math.Abs(v) >= 1e9 {
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	}
-	if step >= 1 {
-		return count(int64(math.Round(v)))
-	}
-	return strconv.FormatFloat(v, 'f', int(math.Ceil(-math.Log10(step)-1e-9)), 64)
-}
-
-// The curves are drawn in colours that stand for variables of the page's style.
-var (
-	ink      = color.RGBA{0xf0, 0xf0, 1, 0xff}
-	faintInk = color.RGBA{0xf0, 0xf0, 2, 0xff}
-	gridInk  = color.RGBA{0xf0, 0xf0, 3, 0xff}
-)
-
-// seriesColors is the number of curves of different colours.
-const seriesColors = 6
-
-func seriesColor(index int) color.Color {
-	return color.RGBA{0xf0, 0xf1, uint8(index % seriesColors), 0xff}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/augment"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -45,7 +46,7 @@ func (f domainFigure) Direction() string {
 
 func newHeadline(r record) headline {
 	h := headline{
-		Name: r.name(), Method: methodName(r.Config.Method), Trunk: trunkName(r.Config.Network), Details: details(r.Config),
+		Name: r.name(), Method: page.MethodName(r.Config.Method), Trunk: trunkName(r.Config.Network), Details: details(r.Config),
 		State: r.Status.State, Reason: r.Status.Reason, Adapted: r.Config.Adapted,
 		Iteration: r.Status.Iteration, Iterations: r.Status.Iterations,
 	}
@@ -71,23 +72,8 @@ func newHeadline(r record) headline {
 	return h
 }
 
-// methodNames are how the paper writes the methods.
-var methodNames = map[nn.Method]string{
-	nn.Base: "Baseline", nn.IN: "IN", nn.IBN: "IBN-Net", nn.SW: "SW", nn.IterNorm: "IterNorm",
-	nn.GIW: "GIW", nn.IW: "IW", nn.IRW: "IRW", nn.ISW: "ISW",
-}
-
-func methodName(m nn.Method) string { return methodNames[m] }
-
-var trunkNames = map[nn.Trunk]string{
-	nn.ResNet50: "ResNet-50", nn.ResNet101: "ResNet-101", nn.MobileNetV2: "MobileNetV2", nn.ShuffleNetV2: "ShuffleNetV2",
-}
-
 func trunkName(s nn.Spec) string {
-	name := trunkNames[s.Trunk]
-	if name == "" {
-		name = string(s.Trunk)
-	}
+	name := page.TrunkName(s.Trunk)
 	if s.Width != 1 {
 		name += fmt.Sprintf(" ×%v", s.Width)
 	}

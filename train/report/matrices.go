@@ -1,19 +1,17 @@
 package report
 
 import (
-	"bytes"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"image"
 	"image/color"
-	"image/png"
 	"math"
 	"slices"
 
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/palette/moreland"
 
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
@@ -196,7 +194,7 @@ func matrixPicture(values []float64, channels int, end float64, colors color.Pal
 		level := min(sums[at]/counts[at]/end, 1)
 		picture.Pix[at] = uint8(math.Round(level * float64(len(colors)-1)))
 	}
-	return pngURL(picture)
+	return page.PNG(picture)
 }
 
 // rampPicture is the scale of colours from left to right.
@@ -205,7 +203,7 @@ func rampPicture(colors color.Palette) (template.URL, error) {
 	for i := range picture.Pix {
 		picture.Pix[i] = uint8(i)
 	}
-	return pngURL(picture)
+	return page.PNG(picture)
 }
 
 // heat is a scale of growing lightness from black through red to white, which the colour-blind
@@ -229,16 +227,4 @@ func maskColors() color.Palette {
 		p = append(p, color.RGBA{mix(0), mix(1), mix(2), 255})
 	}
 	return p
-}
-
-func pngURL(picture image.Image) (template.URL, error) {
-	var file bytes.Buffer
-	if err := png.Encode(&file, picture); err != nil {
-		return "", fmt.Errorf("encode picture: %w", err)
-	}
-	return dataURL("image/png", file.Bytes()), nil
-}
-
-func dataURL(kind string, content []byte) template.URL {
-	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(content))
 }

@@ -1,14 +1,9 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"html/template"
-	"image"
-	"image/color"
-	"image/jpeg"
-	"image/png"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,8 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/image/draw"
-
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/run"
@@ -27,24 +21,10 @@ import (
 
 // pictures are those of the figures folder, and the classes that explain their colours.
 type pictures struct {
-	Samples, Worst, Rebuilt []pictureRow
+	Samples, Worst, Rebuilt []page.PictureRow
 	Classes                 []trt.Class
 	// Reconstruct is the command that makes the rebuilt ones; empty where nothing is whitened.
 	Reconstruct string
-}
-
-// pictureRow are pictures side by side.
-type pictureRow struct {
-	Title string
-	// Name is what the picture is called where it comes from, with its mIoU; it may be empty.
-	Name  string
-	Parts []picturePart
-}
-
-type picturePart struct {
-	Name, Alt string
-	// Picture is empty if the file could not be read.
-	Picture template.URL
 }
 
 // kinds are the kinds of figures with their parts, and how many of each are shown.
@@ -100,12 +80,12 @@ func readPictures(dir string, c run.Config) (pictures, error) {
 	}
 	names, err := readNames(filepath.Join(folder, run.FiguresList))
 	errs := []error{err}
-	rows := map[string][]pictureRow{}
+	rows := map[string][]page.PictureRow{}
 	for _, kind := range kinds {
 		found := numbers[kind.name]
 		slices.Sort(found)
 		for i, n := range found[:min(len(found), kind.limit)] {
-			row := pictureRow{Title: fmt.Sprintf("%s %d", kind.title, i+1), Name: names[fmt.Sprintf("%s_%d", kind.name, n)]}
+			row := page.PictureRow{Title: fmt.Sprintf("%s %d", kind.title, i+1), Name: names[fmt.Sprintf("%s_%d", kind.name, n)]}
 			for _, part := range kind.parts {
 				file := fmt.Sprintf("%s_%d_%s.png", kind.name, n, part.name)
 				if !files[file] {
@@ -113,7 +93,7 @@ func readPictures(dir string, c run.Config) (pictures, error) {
 				}
 				picture, err := embed(filepath.Join(folder, file), part.drawn)
 				errs = append(errs, err)
-				row.Parts = append(row.Parts, picturePart{part.title, row.Title + ": " + part.title, picture})
+				row.Parts = append(row.Parts, page.PicturePart{Name: part.title, Alt: row.Title + ": " + part.title, Picture: picture})
 			}
 			rows[kind.name] = append(rows[kind.name], row)
 		}
@@ -146,83 +126,10 @@ func readNames(path string) (map[string]string, error) {
 	return names, nil
 }
 
-const (
-	// maxWidth is that of an embedded picture.
-	maxWidth = 640
-	// maxPixels bounds what is decoded.
-	maxPixels = 1 << 25
-)
+// maxWidth is that of an embedded picture.
+const maxWidth = 640
 
-// embed returns a picture of at most maxWidth: photographs as JPEG; drawn ones, of few colours,
-// as PNG.
+// embed returns a figure for the page; drawn ones have few colours.
 func embed(path string, drawn bool) (template.URL, error) {
-	picture, err := decode(path)
-	if err != nil {
-		return "", fmt.Errorf("read figure %s: %w", path, err)
-	}
-	shown := shrink(picture, drawn)
-	if drawn {
-		return pngURL(reduce(shown))
-	}
-	var file bytes.Buffer
-	if err := jpeg.Encode(&file, shown, &jpeg.Options{Quality: 82}); err != nil {
-		return "", fmt.Errorf("encode figure %s: %w", path, err)
-	}
-	return dataURL("image/jpeg", file.Bytes()), nil
-}
-
-func decode(path string) (image.Image, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	size, err := png.DecodeConfig(f)
-	if err != nil {
-		return nil, err
-	}
-	if size.Width < 1 || size.Height < 1 || size.Width > maxPixels/size.Height || size.Height > 4*size.Width {
-		return nil, fmt.Errorf("%d×%d pixels are no figure", size.Width, size.Height)
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	return png.Decode(f)
-}
-
-// shrink scales wide pictures to maxWidth. The colours of drawn ones are not mixed.
-func shrink(picture image.Image, drawn bool) *image.RGBA {
-	b := picture.Bounds()
-	width, height := b.Dx(), b.Dy()
-	if width > maxWidth {
-		width, height = maxWidth, max(height*maxWidth/width, 1)
-	}
-	small := image.NewRGBA(image.Rect(0, 0, width, height))
-	var scaler draw.Interpolator = draw.ApproxBiLinear
-	if drawn || width == b.Dx() {
-		scaler = draw.NearestNeighbor
-	}
-	scaler.Scale(small, small.Bounds(), picture, b, draw.Src, nil)
-	return small
-}
-
-// reduce returns the picture with a palette, which takes less room, if it has few colours.
-func reduce(picture *image.RGBA) image.Image {
-	small := image.NewPaletted(picture.Rect, nil)
-	index := map[color.RGBA]uint8{}
-	for at := range small.Pix {
-		rgba := picture.Pix[4*at : 4*at+4]
-		c := color.RGBA{rgba[0], rgba[1], rgba[2], rgba[3]}
-		i, known := index[c]
-		if !known {
-			if len(index) == 256 {
-				return picture
-			}
-			i = uint8(len(index))
-			index[c] = i
-			small.Palette = append(small.Palette, c)
-		}
-		small.Pix[at] = i
-	}
-	return small
+	return page.Picture(path, maxWidth, drawn)
 }

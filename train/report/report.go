@@ -4,15 +4,12 @@
 package report
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/robustnet-edge/robustnet/internal/atomicfile"
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
 
@@ -30,12 +27,8 @@ func WriteFile(dir string, others []string, path string) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	var html bytes.Buffer
-	if err := layout.Execute(&html, p); err != nil {
+	if err := page.Write(path, layout, p); err != nil {
 		return fmt.Errorf("report of %s: %w", dir, err)
-	}
-	if err := atomicfile.Bytes(path, html.Bytes()); err != nil {
-		return fmt.Errorf("report: %w", err)
 	}
 	return nil
 }
@@ -46,38 +39,25 @@ var layoutText string
 //go:embed report.css
 var style string
 
-var layout = template.Must(template.New("report").Funcs(template.FuncMap{
-	"points": points, "change": change, "count": count[int], "breakable": breakable,
-	"color": func(rgb [3]uint8) template.CSS {
-		return template.CSS(fmt.Sprintf("#%02x%02x%02x", rgb[0], rgb[1], rgb[2]))
-	},
-}).Parse(layoutText))
+var layout = page.Layout(layoutText, nil)
 
-// breakable lets long names, as of data sets, go on in another line.
-func breakable(name string) template.HTML {
-	return template.HTML(strings.NewReplacer(":", ":<wbr>", "_", "_<wbr>").Replace(template.HTMLEscapeString(name)))
-}
-
-// page is what the layout shows.
-type page struct {
-	Style template.CSS
+// view is what the layout shows.
+type view struct {
+	Head page.Head
 	// Notes name what could not be read.
 	Notes      []string
 	Headline   headline
 	Charts     []drawnChart
-	Speed      []fact
+	Speed      []page.Fact
 	Classes    classTable
 	Confusions confusions
 	Pictures   pictures
 	Layers     []layerView
 	Costs      costTable
 	Origin     string
-	Recipe     []fact
+	Recipe     []page.Fact
 	YAML       string
 }
-
-// fact is a number with its name.
-type fact struct{ Name, Value, Hint string }
 
 // record is what is read of a run.
 type record struct {
@@ -116,7 +96,7 @@ func (r record) name() string {
 	return r.Dir
 }
 
-func gather(dir string, others []string) (*page, error) {
+func gather(dir string, others []string) (*view, error) {
 	r, notes, err := read(dir)
 	if err != nil {
 		return nil, err
@@ -125,8 +105,9 @@ func gather(dir string, others []string) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{Style: template.CSS(style), Notes: notes, Origin: r.Config.Origin, Recipe: recipe(r.Config.Training), YAML: string(text)}
+	p := &view{Notes: notes, Origin: r.Config.Origin, Recipe: recipe(r.Config.Training), YAML: string(text)}
 	p.Headline = newHeadline(r)
+	p.Head = page.NewHead(fmt.Sprintf("%s: %s on %s", p.Headline.Name, p.Headline.Method, p.Headline.Trunk), style)
 	if p.Charts, err = charts(r); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/plot/plotter"
 
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/train/run"
 )
 
@@ -49,7 +50,7 @@ func (c chart) legend() []legendEntry {
 	}
 	var entries []legendEntry
 	for i, line := range c.curves {
-		e := legendEntry{Name: line.name, Series: i % seriesColors, Glyph: "━"}
+		e := legendEntry{Name: line.name, Series: i % page.SeriesColors, Glyph: "━"}
 		if line.dots {
 			e.Glyph = glyphs[i%len(glyphs)].text
 		}
@@ -127,23 +128,23 @@ func speedChart(metrics []run.Metric) chart {
 }
 
 // speed is how fast the training is, in numbers.
-func speed(r record) []fact {
-	var facts []fact
+func speed(r record) []page.Fact {
+	var facts []page.Fact
 	if m := mean(r.Metrics, func(m run.Metric) float64 { return m.PicturesPerSecond }); isFinite(m) {
-		facts = append(facts, fact{"throughput", small(m), "pictures per second"})
+		facts = append(facts, page.Fact{Name: "throughput", Value: small(m), Hint: "pictures per second"})
 	}
 	if s := r.Status; s.Iteration > 0 && s.Seconds > 0 {
-		facts = append(facts, fact{"an iteration", small(s.Seconds / float64(s.Iteration)), "seconds, evaluations included"})
+		facts = append(facts, page.Fact{Name: "an iteration", Value: small(s.Seconds / float64(s.Iteration)), Hint: "seconds, evaluations included"})
 	}
 	if m := mean(r.Metrics, func(m run.Metric) float64 { return m.WaitShare }); isFinite(m) {
-		facts = append(facts, fact{"waiting for data", percent(m), "of the time"})
+		facts = append(facts, page.Fact{Name: "waiting for data", Value: percent(m), Hint: "of the time"})
 	}
 	if r.Status.Seconds > 0 {
 		hint := "so far"
 		if r.Status.State == "done" {
 			hint = ""
 		}
-		facts = append(facts, fact{"training time", duration(r.Status.Seconds), hint})
+		facts = append(facts, page.Fact{Name: "training time", Value: duration(r.Status.Seconds), Hint: hint})
 	}
 	return facts
 }
@@ -161,19 +162,19 @@ func mean(metrics []run.Metric, value func(run.Metric) float64) float64 {
 }
 
 // recipe is how the training was set up, in short.
-func recipe(t *run.Training) []fact {
+func recipe(t *run.Training) []page.Fact {
 	if t == nil {
 		return nil
 	}
-	facts := []fact{{"trained on", names(t.Sources), ""}}
+	facts := []page.Fact{{Name: "trained on", Value: names(t.Sources)}}
 	if len(t.Validation) > 0 {
-		facts = append(facts, fact{"validated on", names(t.Validation), ""})
+		facts = append(facts, page.Fact{Name: "validated on", Value: names(t.Validation)})
 	}
 	return append(facts,
-		fact{"batch", count(t.Batch), "pictures"},
-		fact{"crop", count(t.Augmentation.CropSide), "pixels square"},
-		fact{"learning rate", small(t.LearningRate), fmt.Sprintf("power %v", t.Power)},
-		fact{"seed", strconv.FormatUint(t.Seed, 10), ""})
+		page.Fact{Name: "batch", Value: count(t.Batch), Hint: "pictures"},
+		page.Fact{Name: "crop", Value: count(t.Augmentation.CropSide), Hint: "pixels square"},
+		page.Fact{Name: "learning rate", Value: small(t.LearningRate), Hint: fmt.Sprintf("power %v", t.Power)},
+		page.Fact{Name: "seed", Value: strconv.FormatUint(t.Seed, 10)})
 }
 
 // names are the last parts of the paths of data sets; config.yaml has them whole.

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/internal/memory"
+	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/terminal"
+	"github.com/robustnet-edge/robustnet/quantize"
+	"github.com/robustnet-edge/robustnet/quantize/calibrate"
+	"github.com/robustnet-edge/robustnet/quantize/report"
+	"github.com/robustnet-edge/robustnet/trt/ort"
+)
+
+// tableFile is where the table is stored in the folder of the run.
+const tableFile = "calibration.json"
+
+// calibrateModel makes or reads the table, and chooses the ranges.
+func (j *job) calibrateModel(ctx context.Context) (err error) {
+	start := time.Now()
+	if j.calibration != "" {
+		err = j.readTable()
+	} else {
+		err = j.makeTable(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := quantize.WriteTable(filepath.Join(j.out, tableFile), j.table); err != nil {
+		return err
+	}
+	if j.float, err = j.network.Placer(j.table, j.choice()); err != nil {
+		return err
+	}
+	if j.placer = j.float; j.equalised != nil {
+		if j.placer, err = j.equalised.Placer(j.table, j.choice()); err != nil {
+			return err
+		}
+	}
+	j.report.Calibration = report.Calibration{Pictures: j.table.Pictures, Range: j.choice(), Equalised: j.equalised != nil,
+		Corrected: j.biasCorrection, Seconds: time.Since(start).Seconds(), PeakBytes: memory.PeakBytes()}
+	return nil
+}
+
+// readTable reads that of an earlier run.
+func (j *job) readTable() (err error) {
+	if j.table, err = quantize.ReadTable(j.calibration); err != nil {
+		return fmt.Errorf("--calibration: %w", err)
+	}
+	if j.table.Model != j.report.Model.SHA256 {
+		return fmt.Errorf("--calibration %s: it is of another model than %s; calibrate this one with --calibrate", j.calibration, j.model)
+	}
+	if !j.equalise {
+		j.table.Equalised = nil
+		return nil
+	}
+	if j.table.Equalised == nil {
+		return cli.Usagef("--calibration %s was made with --equalise=false; give that, too, or calibrate anew", j.calibration)
+	}
+	if j.equalised, err = quantize.Open(j.graph); err != nil {
+		return err
+	}
+	if err := j.equalised.ApplyFactors(j.table.Equalised.Factors); err != nil {
+		return fmt.Errorf("--calibration %s: %w", j.calibration, err)
+	}
+	return nil
+}
+
+func (j *job) makeTable(ctx context.Context) (err error) {
+	from, err := j.openSources(ctx)
+	if err != nil {
+		return err
+	}
+	if j.table, err = j.observe(ctx, "calibrating", j.network, from); err != nil {
+		return err
+	}
+	if j.equalise {
+		if j.equalised, err = quantize.Open(j.graph); err != nil {
+			return err
+		}
+		if _, err := j.equalised.Equalise(j.table); err != nil {
+			return err
+		}
+		again, err := j.observe(ctx, "calibrating the equalised model", j.equalised, from)
+		if err != nil {
+			return err
+		}
+		j.table.Equalised = &quantize.Equalised{Factors: j.equalised.Factors(), Tensors: again.Tensors}
+	}
+	j.progress.Clear()
+	p := j.table.Pictures
+	fmt.Fprintf(j.log, "calibrated on %s in %s of %s\n", terminal.Plural(p.Count, "picture"), terminal.Plural(p.Views, "view"), strings.Join(p.Sources, ", "))
+	return nil
+}
+
+// observe runs a network over the pictures.
+func (j *job) observe(ctx context.Context, stage string, network *quantize.Network, from []calibrate.Source) (*quantize.Table, error) {
+	probe, err := ort.OpenProbe(network.Probe(), j.engineOptions())
+	if err != nil {
+		return nil, err
+	}
+	table, err := calibrate.Run(ctx, probe, network.Tensors(), from, calibrate.Options{
+		Count: j.count, Seed: j.seed, Styles: j.styles, ModelHash: j.report.Model.SHA256,
+		Progress: func(done, total int) { j.progress.Show(stage, done, total) },
+	})
+	return table, errors.Join(err, probe.Close())
+}
+
+// videoEndings are those by which a file is taken for a video.
+var videoEndings = []string{".mp4", ".m4v", ".mkv", ".avi", ".mov", ".ts", ".webm"}
+
+func (j *job) openSources(ctx context.Context) ([]calibrate.Source, error) {
+	var from []calibrate.Source
+	for _, text := range j.calibrate {
+		source, err := openSource(ctx, text)
+		if err != nil {
+			return nil, fmt.Errorf("--calibrate: %w", err)
+		}
+		from = append(from, source)
+	}
+	return from, nil
+}
+
+func openSource(ctx context.Context, text string) (calibrate.Source, error) {
+	info, err := os.Stat(text)
+	if err == nil && !info.IsDir() && slices.Contains(videoEndings, strings.ToLower(filepath.Ext(text))) {
+		return calibrate.OpenVideo(ctx, text)
+	}
+	set, _, err := sources.Pictures(text)
+	if err != nil {
+		return nil, err
+	}
+	return calibrate.Set{Set: set}, nil
+}
+
+// engineOptions are those of models that run as fast as they can.
+func (j *job) engineOptions() ort.Options {
+	o := ort.Options{Library: j.onnxRuntime, Threads: j.threads}
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	return o
+}
