@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +45,7 @@ const fitExamples = `  robustnet-train fit --train camvid=DIR:day_train --val ca
   robustnet-train fit --resume runs/isw
   robustnet-train fit --train gtav=GTAV --val cityscapes=CITYSCAPES:val --preset published \
       --trunk resnet50 --method isw --pretrained resnet50.pth --device cuda --out runs/gtav
+  robustnet-train fit --resume runs/isw --qat q/calibration.json --out runs/isw-int8
   robustnet-train fit --train scenes=day --val scenes=night:val --method isw --out runs/scenes`
 
 type fitOptions struct {
@@ -55,6 +55,7 @@ type fitOptions struct {
 	recipe    recipeFlags
 	out       string
 	resume    string
+	qat       string
 	classes   string
 	backbone  string
 	workers   int
@@ -80,6 +81,7 @@ func newFit() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&o.out, "out", "", "run folder to make")
 	flags.StringVar(&o.resume, "resume", "", "run folder of a training to go on with")
+	flags.StringVar(&o.qat, "qat", "", "calibration.json of 'robustnet-quantize run': fine-tune the finished training of --resume as the INT8 model computes, into the new folder --out")
 	flags.StringVar(&o.backbone, "pretrained", "", "ImageNet weights of the trunk, a .pth file with torchvision's keys")
 	flags.StringVar(&o.classes, "classes", "", "classes to tell apart, if others than those of the first --train (as of import)")
 	o.recipe.add(flags)
@@ -158,17 +160,26 @@ func (o *fitOptions) options(computing torch.Options, d *display) fit.Options {
 // its lock, from before it reads the checkpoint that others might replace.
 func (o *fitOptions) begin(ranked ranks.Config) (r *trainrun.Run, unlock func() error, err error) {
 	unlock = func() error { return nil }
-	if o.resume == "" {
-		if r, err = o.create(ranked); err != nil {
+	fresh := o.resume == "" || o.qat != ""
+	if fresh {
+		create := o.create
+		if o.qat != "" {
+			create = o.createRounded
+		}
+		if r, err = create(ranked); err != nil {
 			return nil, nil, err
 		}
 	}
 	if ranked.Rank == 0 && !o.dryRun {
-		if unlock, err = trainrun.Lock(cmp.Or(o.resume, o.out)); err != nil {
+		dir := o.resume
+		if fresh {
+			dir = o.out
+		}
+		if unlock, err = trainrun.Lock(dir); err != nil {
 			return nil, nil, err
 		}
 	}
-	if o.resume != "" {
+	if !fresh {
 		if r, err = trainrun.Open(o.resume); err != nil {
 			return nil, nil, errors.Join(err, unlock())
 		}
@@ -197,10 +208,12 @@ func (o *fitOptions) check() error {
 	if o.workers < 0 || o.cacheMiB < 0 || o.maxTime < 0 || o.saveEvery <= 0 {
 		return cli.Usagef("--workers, --cache-mib and --max-time are 0 or more, and --save-every is more")
 	}
-	if o.resume == "" {
-		if o.out == "" && !o.dryRun {
-			return cli.Usagef("say with --out which run folder to make, or with --resume which one to go on with")
-		}
+	switch {
+	case o.qat != "":
+		return o.checkRounded()
+	case o.resume == "" && o.out == "" && !o.dryRun:
+		return cli.Usagef("say with --out which run folder to make, or with --resume which one to go on with")
+	case o.resume == "":
 		return nil
 	}
 	if given := o.others(resumable); given != nil {

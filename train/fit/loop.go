@@ -105,6 +105,12 @@ func (t *trainer) restore(s *torch.Scope) (err error) {
 		return err
 	}
 	t.model.Group, t.model.MixStyle, t.model.DropChannels = t.Group, t.config.Extras.MixStyle, t.config.AuxDropout
+	if r := t.run.Config.Rounding; r != nil {
+		t.model.Rounding = &model.Rounding{Inputs: r.Inputs}
+		if err := t.model.Rounding.Check(t.run.Net); err != nil {
+			return err
+		}
+	}
 	t.model.Broadcast(s)
 	t.sgd = model.NewSGD(s, t.model)
 	t.sgd.Momentum, t.sgd.WeightDecay = t.config.Momentum, t.config.WeightDecay

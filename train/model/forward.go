@@ -186,7 +186,8 @@ func (p *pass) compute(n nn.Node) *torch.Tensor {
 // 256 pixels, eight ninths of the ASPP's widest branch.
 func (p *pass) conv(n nn.Node, x *torch.Tensor) *torch.Tensor {
 	c := n.Conv
-	kernel, bias := p.param(n, "weight"), (*torch.Tensor)(nil)
+	bias := (*torch.Tensor)(nil)
+	x, kernel := p.round(n, x, p.param(n, "weight"))
 	if c.Bias {
 		bias = p.param(n, "bias")
 	}
@@ -224,10 +225,12 @@ func (p *pass) resize(x, like *torch.Tensor) *torch.Tensor {
 }
 
 func (p *pass) add(a, b int) *torch.Tensor {
-	for _, pair := range [][2]int{{a, b}, {b, a}} {
-		if p.mayOverwrite(pair[0]) {
-			return p.s.Call("add_.Tensor", p.values[pair[0]], p.values[pair[1]])
-		}
+	x, y := p.roundedSkip(a, b)
+	switch {
+	case x == p.values[a] && p.mayOverwrite(a):
+		return p.s.Call("add_.Tensor", x, y)
+	case y == p.values[b] && p.mayOverwrite(b):
+		return p.s.Call("add_.Tensor", y, x)
 	}
-	return p.s.Add(p.values[a], p.values[b])
+	return p.s.Add(x, y)
 }

@@ -43,6 +43,8 @@ type Model struct {
 	// stays within a part. Passes in training mode and Backward are collective: every process
 	// has to call them.
 	Group *torch.Group
+	// Rounding, unless nil, makes passes compute as an INT8 model does; see [Rounding.Check].
+	Rounding *Rounding
 	// Literal makes passes use the very operators of the published PyTorch modules, so that
 	// they agree with them to the last bit on the same libtorch, BLAS and number of threads.
 	// Otherwise faster ones are used that differ in rounding only.

@@ -20,6 +20,9 @@ type Config struct {
 	Whitening *whiten.Settings `yaml:"whitening,omitempty"`
 	// Training is nil in runs that were imported.
 	Training *Training `yaml:"training,omitempty"`
+	// Rounding is nil unless the training computes as the INT8 model does that is to be made of
+	// the network.
+	Rounding *Rounding `yaml:"rounding,omitempty"`
 	// Labels are the network's classes. Their maps hold for its predictions.
 	Labels labels.Set `yaml:"labels"`
 	// Origin says in words where the weights came from.
@@ -27,6 +30,15 @@ type Config struct {
 	// Adapted, unless empty, says which pictures of a target domain the network has seen
 	// without labels, so that its results there are not those of domain generalisation.
 	Adapted string `yaml:"adapted,omitempty"`
+}
+
+// Rounding says to which grids of int8 a training rounds.
+type Rounding struct {
+	// Calibration is the SHA-256 of the pictures that the grids were chosen by.
+	Calibration string `yaml:"calibration"`
+	// Inputs are the greatest magnitudes of what convolutions read, by their keys: one for all
+	// channels, or one for each.
+	Inputs map[string][]float64 `yaml:"inputs"`
 }
 
 // Validate reports everything that is wrong, joined.

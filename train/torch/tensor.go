@@ -14,6 +14,7 @@ type DType int64
 // The types of elements, with libtorch's numbers.
 const (
 	Uint8    DType = 0
+	Int32    DType = 3
 	Int64    DType = 4
 	Float16  DType = 5
 	Float32  DType = 6
@@ -27,6 +28,8 @@ func (d DType) String() string {
 	switch d {
 	case Uint8:
 		return "uint8"
+	case Int32:
+		return "int32"
 	case Int64:
 		return "int64"
 	case Float16:
