@@ -101,8 +101,11 @@ func (e *emitter) integerConv(n *onnx.Node, l *layer, p *Placer, o Options, stem
 		e.quantise(l.input(), grid)
 	}
 	q := quantiseWeights(weight, l.outputs(), o.PerTensorWeights, biasScales(bias, grid.Scale))
-	if means := p.means(l); o.CorrectBias && means != nil && (stem == nil || stem.stem != l) {
-		bias = l.correctedBias(q, means)
+	if stem == nil || stem.stem != l { // which reads bytes, of which the table knows nothing
+		o.adapt(l, q)
+		if means := p.means(l); o.CorrectBias && means != nil {
+			bias = l.correctedBias(q, means)
+		}
 	}
 	values, scales := biasLevels(bias, q.scales, grid.Scale)
 	name := l.name() + "/bias"

@@ -90,7 +90,7 @@ func (net *Network) scales(activation *onnx.Node) bool {
 
 // inputs is the number of channels that a layer reads, if its shape makes sense.
 func (l *layer) inputs() (channels int, ok bool) {
-	perGroup, groups := int(l.shape[1]), int(onnx.AttributeOf[int64](l.node, "group", 1))
+	perGroup, groups := int(l.shape[1]), l.groups()
 	return perGroup * groups, perGroup > 0 && groups > 0 && l.outputs()%groups == 0
 }
 
@@ -159,7 +159,7 @@ func (l *layer) largest() []float64 {
 func (l *layer) eachOfInput(c int, f func(at int)) {
 	perGroup, per := int(l.shape[1]), l.perOutput()
 	plane := per / perGroup
-	outputs := l.outputs() / int(onnx.AttributeOf[int64](l.node, "group", 1)) // of a group
+	outputs := l.outputs() / l.groups() // of a group
 	for o := range outputs {
 		row := (c/perGroup*outputs + o) * per
 		for k := range plane {

@@ -24,6 +24,8 @@ type Options struct {
 	Only []string
 	// CorrectBias takes the mean of what rounding the weights changes out of the biases.
 	CorrectBias bool
+	// Adapt rounds weights with regard to what their layers read; nil rounds them to nearest.
+	Adapt Grams
 	// PerTensorWeights gives all output channels of a layer one scale. It is for comparison.
 	PerTensorWeights bool
 }

@@ -42,6 +42,13 @@ func quantiseWeights(weight []float32, outputs int, perTensor bool, least []floa
 	return q
 }
 
+// adapt rounds anew with regard to what the layer reads, if that is known.
+func (o Options) adapt(l *layer, q levels) {
+	if g := o.Adapt[l.name()]; g != nil && !o.PerTensorWeights {
+		g.adapt(q, l.weight)
+	}
+}
+
 // smallestScale is the least normal number of float16, which scales are for TensorRT.
 const smallestScale = 0x1p-14
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (j *job) calibrateModel(ctx context.Context) (err error) {
 		}
 	}
 	j.report.Calibration = report.Calibration{Pictures: j.table.Pictures, Range: j.choice(), Equalised: j.equalised != nil,
-		Corrected: j.biasCorrection, Seconds: time.Since(start).Seconds(), PeakBytes: memory.PeakBytes()}
+		Corrected: j.biasCorrection, Adapted: j.grams != nil, Seconds: time.Since(start).Seconds(), PeakBytes: memory.PeakBytes()}
 	return nil
 }
 
@@ -96,6 +97,11 @@ func (j *job) makeTable(ctx context.Context) (err error) {
 		}
 		j.table.Equalised = &quantize.Equalised{Factors: j.equalised.Factors(), Tensors: again.Tensors}
 	}
+	if j.adaround {
+		if err := j.recordGrams(ctx, from); err != nil {
+			return err
+		}
+	}
 	j.progress.Clear()
 	p := j.table.Pictures
 	fmt.Fprintf(j.log, "calibrated on %s in %s of %s\n", terminal.Plural(p.Count, "picture"), terminal.Plural(p.Views, "view"), strings.Join(p.Sources, ", "))
@@ -108,11 +114,36 @@ func (j *job) observe(ctx context.Context, stage string, network *quantize.Netwo
 	if err != nil {
 		return nil, err
 	}
-	table, err := calibrate.Run(ctx, probe, network.Tensors(), from, calibrate.Options{
-		Count: j.count, Seed: j.seed, Styles: j.styles, ModelHash: j.report.Model.SHA256,
-		Progress: func(done, total int) { j.progress.Show(stage, done, total) },
-	})
+	table, err := calibrate.Run(ctx, probe, network.Tensors(), from, j.calibrating(stage))
 	return table, errors.Join(err, probe.Close())
+}
+
+func (j *job) calibrating(stage string) calibrate.Options {
+	return calibrate.Options{Count: j.count, Seed: j.seed, Styles: j.styles, ModelHash: j.report.Model.SHA256,
+		Progress: func(done, total int) { j.progress.Show(stage, done, total) }}
+}
+
+// gramPictures are enough to round weights by.
+const gramPictures = 32
+
+// recordGrams runs the network that is to be quantised once more.
+func (j *job) recordGrams(ctx context.Context, from []calibrate.Source) error {
+	network := cmp.Or(j.equalised, j.network)
+	probe, err := ort.OpenProbe(network.Probe(), j.engineOptions())
+	if err != nil {
+		return err
+	}
+	o := j.calibrating("adaptive rounding")
+	if o.Count == 0 || o.Count > gramPictures {
+		o.Count = gramPictures
+	}
+	recorder := network.NewGramRecorder(j.seed)
+	_, err = calibrate.Observe(ctx, probe, from, o, recorder.Record)
+	if err = errors.Join(err, probe.Close()); err != nil {
+		return err
+	}
+	j.grams = recorder.Grams()
+	return nil
 }
 
 // videoEndings are those by which a file is taken for a video.

@@ -11,7 +11,6 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/onnx"
-	"github.com/robustnet-edge/robustnet/quantize"
 	"github.com/robustnet-edge/robustnet/quantize/compare"
 	"github.com/robustnet-edge/robustnet/quantize/report"
 	"github.com/robustnet-edge/robustnet/train/data"
@@ -90,7 +89,7 @@ func (j *job) rank(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := quantize.Options{Keep: j.keep, CorrectBias: j.biasCorrection}
+	o := j.options(j.keep)
 	scores := func(m *onnx.Model) ([]float32, error) { return j.classScores(ctx, m, pictures) }
 	ranked, err := j.placer.Rank(o, scores, func(done, total int) { j.progress.Show("ranking layers", done, total) })
 	if err != nil {
@@ -155,7 +154,8 @@ func (j *job) classScores(ctx context.Context, m *onnx.Model, pictures []*data.P
 
 // dropOf measures what quantising one layer alone costs on each domain.
 func (j *job) dropOf(ctx context.Context, layer string) ([]float64, error) {
-	o := quantize.Options{Only: []string{layer}, CorrectBias: j.biasCorrection}
+	o := j.options(nil)
+	o.Only = []string{layer}
 	m, err := j.placer.TensorRTFloat32(o)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ type runOptions struct {
 	count, threads, latencyRuns, ranking int
 	seed                                 uint64
 	styles, equalise, biasCorrection     bool
+	adaround                             bool
 	autoKeep, naive, json, sensitivity   bool
 	method                               string
 	percentile, maxDrop                  float64
@@ -97,6 +98,7 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet) {
 	flags.Float64Var(&o.percentile, "percentile", 99.99, "with --range percentile: percent of the values kept at either end")
 	flags.BoolVar(&o.equalise, "equalise", true, "even the channels between layers, which takes a second calibration")
 	flags.BoolVar(&o.biasCorrection, "bias-correction", true, "take out of biases what rounding the weights adds on average")
+	flags.BoolVar(&o.adaround, "adaround", false, "round weights up or down with regard to what their layers read; takes a further pass")
 	flags.StringArrayVar(&o.keep, "keep", nil, "layer to leave in float; may be repeated")
 	flags.BoolVar(&o.autoKeep, "auto-keep", false, "leave as few layers in float as --max-drop takes")
 	flags.BoolVar(&o.sensitivity, "sensitivity", false, "rank the layers by their harm even if nothing is lost")
@@ -120,6 +122,8 @@ func (o *runOptions) check() error {
 		return cli.Usagef("say with --calibrate which pictures to calibrate on, as in --calibrate camvid=camvid:day_train")
 	case len(o.calibrate) > 0 && o.calibration != "":
 		return cli.Usagef("--calibration is in place of --calibrate; give one of them")
+	case o.calibration != "" && o.adaround:
+		return cli.Usagef("--adaround looks at pictures; give --calibrate in place of --calibration")
 	case len(o.evaluations) == 0:
 		return cli.Usagef("say with --eval which labelled pictures to score on, as in --eval camvid=camvid:day_val")
 	case o.maxDrop < 0 || o.maxDrop > 100:
@@ -158,6 +162,7 @@ type job struct {
 	// there.
 	float, placer *quantize.Placer
 	table         *quantize.Table
+	grams         quantize.Grams // nil without --adaround
 	// stem is the name of files without flavour and ending, and content that of the float model.
 	stem       string
 	content    []byte
@@ -234,6 +239,11 @@ func (j *job) checkKeep() error {
 		return cli.Usagef("--keep: %w", err)
 	}
 	return nil
+}
+
+// options are those of the models with some layers left in float.
+func (j *job) options(keep []string) quantize.Options {
+	return quantize.Options{Keep: keep, CorrectBias: j.biasCorrection, Adapt: j.grams}
 }
 
 // do is the whole way from pictures to report.

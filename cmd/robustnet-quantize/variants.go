@@ -84,7 +84,7 @@ func (j *job) make(v *variant) error {
 	if v.place == nil {
 		v.content, v.File = j.content, j.model
 	} else {
-		m, err := v.place(quantize.Options{Keep: v.keep, CorrectBias: j.biasCorrection})
+		m, err := v.place(j.options(v.keep))
 		if err != nil {
 			return fmt.Errorf("make %s: %w", v.Name, err)
 		}

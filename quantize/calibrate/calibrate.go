@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -53,13 +54,23 @@ type Options struct {
 // source in proportion to its size. The same pictures, options and model give the same table.
 // The next picture is read while the model runs.
 func Run(ctx context.Context, model Model, tensors []string, from []Source, o Options) (*quantize.Table, error) {
+	recorder := quantize.NewRecorder(tensors)
+	about, err := Observe(ctx, model, from, o, recorder.Record)
+	if err != nil {
+		return nil, err
+	}
+	return recorder.Table(o.ModelHash, about), nil
+}
+
+// Observe is [Run] for what else is to be recorded of each run: record is told how to get at the
+// i-th tensor.
+func Observe(ctx context.Context, model Model, from []Source, o Options, record func(tensor func(i int) ([]float32, []int64, error)) error) (quantize.Pictures, error) {
 	picks, count := pick(from, o)
 	if count == 0 {
-		return nil, fmt.Errorf("calibrate: there are no pictures")
+		return quantize.Pictures{}, errors.New("calibrate: there are no pictures")
 	}
-	c := &calibration{model: model, recorder: quantize.NewRecorder(tensors), hash: sha256.New(), options: o}
+	c := &calibration{model: model, record: record, hash: sha256.New(), options: o, total: count}
 	about := quantize.Pictures{Count: count, Seed: o.Seed}
-	c.total = count
 	if o.Styles {
 		c.views = Views(o.Seed)
 		c.total *= 1 + ViewsPerPicture
@@ -68,11 +79,11 @@ func Run(ctx context.Context, model Model, tensors []string, from []Source, o Op
 	for i, source := range from {
 		about.Sources = append(about.Sources, source.Name())
 		if err := c.source(ctx, source, picks[i]); err != nil {
-			return nil, fmt.Errorf("calibrate on %s: %w", source.Name(), err)
+			return quantize.Pictures{}, fmt.Errorf("calibrate on %s: %w", source.Name(), err)
 		}
 	}
 	about.Views, about.Hash = c.done, hex.EncodeToString(c.hash.Sum(nil))
-	return c.recorder.Table(o.ModelHash, about), nil
+	return about, nil
 }
 
 // pick chooses pictures of each source at random.

@@ -8,21 +8,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/robustnet-edge/robustnet/camera"
-	"github.com/robustnet-edge/robustnet/quantize"
 	"github.com/robustnet-edge/robustnet/train/data"
 )
 
 // calibration is one that is under way.
 type calibration struct {
-	model    Model
-	recorder *quantize.Recorder
-	hash     hash.Hash
-	options  Options
-	views    *Styler // nil for pictures as they are alone
-	pixels   []byte
-	done     int
-	total    int
-	read     int // pictures so far
+	model   Model
+	record  func(tensor func(i int) ([]float32, []int64, error)) error
+	hash    hash.Hash
+	options Options
+	views   *Styler // nil for pictures as they are alone
+	pixels  []byte
+	done    int
+	total   int
+	read    int // pictures so far
 }
 
 // source runs the model on pictures of one source. Reading and restyling go on beside it.
@@ -78,7 +77,7 @@ func (c *calibration) observe(p *data.Picture) error {
 		return err
 	}
 	c.hash.Write(c.model.Pixels())
-	if err := c.recorder.Record(c.model.Output); err != nil {
+	if err := c.record(c.model.Output); err != nil {
 		return err
 	}
 	if c.done++; c.options.Progress != nil {

@@ -27,6 +27,7 @@ func calibrationFacts(c Calibration) []page.Fact {
 	add(c.Range.Method != "", "ranges", clip(string(c.Range.Method), maxName), rangeHint(c.Range))
 	add(calibrated, "channels equalised", yesNo(c.Equalised), "")
 	add(calibrated, "biases corrected", yesNo(c.Corrected), "")
+	add(calibrated, "weights rounded adaptively", yesNo(c.Adapted), "")
 	add(c.Seconds > 0 && page.IsFinite(c.Seconds), "time", page.Duration(c.Seconds), "")
 	add(c.PeakBytes > 0, "peak memory", page.Bytes(c.PeakBytes), "")
 	add(p.Hash != "", "SHA-256 of the pixels", clip(p.Hash, maxName), "")

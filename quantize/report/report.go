@@ -53,6 +53,8 @@ type Calibration struct {
 	// Equalised and Corrected tell whether channels were equalised and biases corrected.
 	Equalised bool `json:"equalised"`
 	Corrected bool `json:"bias_corrected"`
+	// Adapted tells whether weights were rounded with regard to what their layers read.
+	Adapted bool `json:"adaround"`
 	// Seconds is the time that calibration took, and PeakBytes the most memory that the process
 	// held until then.
 	Seconds   float64 `json:"seconds"`
