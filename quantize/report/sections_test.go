@@ -314,7 +314,7 @@ func TestCalibration(t *testing.T) {
 	d := write(t, dir, complete(t, dir))
 	got := pagetest.Text(d.Classed("facts")[1])
 	const want = "calibrated on camvid:day_train, street.mp4 pictures 128 views 512 runs of the model styles photometric, fog, dark seed 7 " +
-		"ranges percentile 99.99 % of the values channels equalised yes biases corrected no time 3 min 32 s peak memory 1.5 GB " +
+		"ranges percentile 99.99 % of the values channels equalised yes biases corrected no weights rounded adaptively no time 3 min 32 s peak memory 1.5 GB " +
 		"SHA-256 of the pixels d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"
 	if got != want {
 		t.Errorf("the facts are %q, want %q", got, want)
