@@ -47,7 +47,7 @@ func (net *Network) NewGramRecorder(seed uint64) *GramRecorder {
 	}
 	for _, l := range net.layers {
 		at, observed := place[l.input()]
-		if _, ok := l.inputs(); l.head || !observed || !ok || len(l.shape) != 4 || l.perOutput() > largestPatch {
+		if l.head || !observed || l.perOutput() > largestPatch {
 			continue
 		}
 		g := &gram{size: l.perOutput()}
@@ -112,7 +112,10 @@ type window struct {
 
 func (l *layer) window(height, width int) window {
 	two := func(name string, fallback int64) [2]int {
-		v := onnx.AttributeOf(l.node, name, []int64{fallback, fallback})
+		v := onnx.AttributeOf[[]int64](l.node, name, nil)
+		if len(v) < 2 || min(v[0], v[1]) < fallback {
+			return [2]int{int(fallback), int(fallback)}
+		}
 		return [2]int{int(v[0]), int(v[1])}
 	}
 	w := window{height: height, width: width, kernel: [2]int{int(l.shape[2]), int(l.shape[3])},

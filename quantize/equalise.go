@@ -90,8 +90,8 @@ func (net *Network) scales(activation *onnx.Node) bool {
 
 // inputs is the number of channels that a layer reads, if its shape makes sense.
 func (l *layer) inputs() (channels int, ok bool) {
-	perGroup, groups := int(l.shape[1]), l.groups()
-	return perGroup * groups, perGroup > 0 && groups > 0 && l.outputs()%groups == 0
+	groups := l.groups()
+	return int(l.shape[1]) * groups, groups > 0 && l.outputs()%groups == 0
 }
 
 // largestFactor bounds the factors of channels that hold next to nothing.

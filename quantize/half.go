@@ -64,7 +64,7 @@ func (h *halving) convert(n *onnx.Node, wide map[string]bool) {
 		want = onnx.Float32
 	}
 	switch {
-	case is(n, "Cast"):
+	case is(n, "Cast") && len(n.Inputs) == 1 && len(n.Outputs) == 1:
 		h.cast(n)
 		return
 	case !slices.Contains(neutral, n.Op):
@@ -201,11 +201,11 @@ func (h *halving) rename(name string) string {
 func swapTransposes(nodes []*onnx.Node, x *onnx.Index) []*onnx.Node {
 	swapped := slices.Clone(nodes)
 	for i, n := range swapped {
-		if !is(n, "Transpose") || x.Producer(n.Inputs[0]) != nil {
+		if !is(n, "Transpose") || len(n.Inputs) != 1 || len(n.Outputs) != 1 || x.Producer(n.Inputs[0]) != nil || x.Constant(n.Inputs[0]) != nil {
 			continue
 		}
 		cast := x.OnlyReader(n.Outputs[0])
-		if !is(cast, "Cast") {
+		if !is(cast, "Cast") || len(cast.Inputs) != 1 || len(cast.Outputs) != 1 {
 			continue
 		}
 		at := slices.Index(swapped, cast)

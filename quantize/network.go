@@ -67,6 +67,11 @@ func Open(m *onnx.Model) (*Network, error) {
 			net.byNode[n] = l
 		}
 	}
+	for _, l := range net.layers {
+		if err := l.check(); err != nil {
+			return nil, fmt.Errorf("node %s: %w", clip(l.name()), err)
+		}
+	}
 	if len(net.layers) == 0 {
 		return nil, errors.New("the model has no convolution with constant weights: there is nothing to quantise")
 	}
@@ -75,13 +80,28 @@ func Open(m *onnx.Model) (*Network, error) {
 	return net, nil
 }
 
+// check refuses weights that no training that worked can have left.
+func (l *layer) check() error {
+	for _, values := range [][]float32{l.weight, l.bias} {
+		for i, v := range values {
+			if v-v != 0 {
+				return fmt.Errorf("its weight or bias %d is %v; the training diverged or the file is damaged", i, v)
+			}
+		}
+	}
+	if _, ok := l.inputs(); !ok {
+		return fmt.Errorf("%d groups do not divide its %d outputs; the file is damaged", l.groups(), l.outputs())
+	}
+	return nil
+}
+
 // layerOf returns the layer of a node, nil if it is none.
 func (net *Network) layerOf(n *onnx.Node) *layer {
 	if !is(n, "Conv") || len(n.Inputs) < 2 || len(n.Outputs) != 1 {
 		return nil
 	}
 	l := &layer{node: n, weight: floats(net.index, n.Inputs[1])}
-	if len(l.weight) == 0 || net.index.Constant(n.Inputs[0]) != nil {
+	if len(l.weight) == 0 || net.index.Constant(n.Inputs[0]) != nil || len(net.index.Constant(n.Inputs[1]).Dims) != 4 {
 		return nil
 	}
 	l.shape = net.index.Constant(n.Inputs[1]).Dims
@@ -98,7 +118,13 @@ func (net *Network) layerOf(n *onnx.Node) *layer {
 // activation returns the Relu, or the Clip with constant bounds around zero, that alone reads a
 // node's output.
 func (net *Network) activation(n *onnx.Node) *onnx.Node {
+	if len(n.Outputs) != 1 {
+		return nil
+	}
 	next := net.index.OnlyReader(n.Outputs[0])
+	if next == nil || len(next.Outputs) != 1 {
+		return nil
+	}
 	if is(next, "Relu") {
 		return next
 	}

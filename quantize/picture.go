@@ -28,6 +28,8 @@ func (net *Network) findPicture() *picture {
 	for tensor := p.input; ; {
 		n := net.index.OnlyReader(tensor)
 		switch {
+		case n == nil || len(n.Outputs) != 1:
+			return nil
 		case is(n, "Transpose") && !planes && slices.Equal(onnx.AttributeOf[[]int64](n, "perm", nil), []int64{0, 3, 1, 2}):
 			planes = true
 		case is(n, "Cast") && !cast && onnx.ElemType(onnx.AttributeOf[int64](n, "to", 0)) == onnx.Float32:
@@ -60,7 +62,7 @@ func (net *Network) channelConstant(name string, planes bool) (c [3]float64, ok 
 		v := float64(values[0])
 		return [3]float64{v, v, v}, true
 	case 3:
-		dims := net.index.Constant(name).Dims
+		dims := net.index.Constant(name).Dims // of three values there is at least one
 		if along := len(dims) - 1; planes != (along >= 2 && dims[along-2] == 3) || !planes && dims[along] != 3 {
 			return c, false
 		}
