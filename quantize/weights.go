@@ -86,20 +86,16 @@ func biasLevels(bias, weightScales []float32, inputScale float32) (values []int3
 // Equalization and Bias Correction", ICCV 2019, section 4.2, with measured means). What the
 // border's padding lacks is left out of account.
 func (l *layer) correctedBias(q levels, means []float64) []float32 {
-	per, perGroup := l.perOutput(), int(l.shape[1])
-	groups := len(means) / perGroup
-	if groups*perGroup != len(means) || groups == 0 || l.outputs()%groups != 0 {
+	if channels, _ := l.inputs(); channels != len(means) {
 		return l.bias
 	}
-	corrected, rounded := make([]float32, len(l.bias)), q.rounded()
-	plane := per / perGroup
+	shift, rounded := make([]float64, l.outputs()), q.rounded()
+	for c, mean := range means {
+		l.eachOfInput(c, func(at int) { shift[at/l.perOutput()] += (float64(rounded[at]) - float64(l.weight[at])) * mean })
+	}
+	corrected := make([]float32, len(l.bias))
 	for o := range corrected {
-		first := o / (l.outputs() / groups) * perGroup // of the group's input channels
-		shift := 0.0
-		for i := range per {
-			shift += (float64(rounded[o*per+i]) - float64(l.weight[o*per+i])) * means[first+i/plane]
-		}
-		corrected[o] = l.bias[o] - float32(shift)
+		corrected[o] = l.bias[o] - float32(shift[o])
 	}
 	return corrected
 }
