@@ -89,6 +89,9 @@ func (j *job) drawSheets(ctx context.Context) error {
 		}
 		sheet.Classes = labels.Set{Classes: j.card.Classes, Ignore: j.card.Ignore}
 		entry := report.Sheet{Domain: domain.Name, Picture: domain.Sample(picture).Name, Variant: worst.Name}
+		if !sheet.Classes.SameClasses(domain.Classes) {
+			entry.TruthClasses = domain.Classes.Classes
+		}
 		if err := sheet.Write(j.out, fmt.Sprintf("sheet_%d", d), &entry); err != nil {
 			return err
 		}

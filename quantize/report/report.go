@@ -172,8 +172,8 @@ type Tensor struct {
 	SymmetricSQNR float64         `json:"symmetric_sqnr_db"`
 }
 
-// Sheet is a picture with what the variants make of it. The files are PNG, in the folder of
-// the report.
+// Sheet is a picture with what a variant and the float model make of it: of its domain the one on
+// which they agree least. The files are PNG, in the folder of the report.
 type Sheet struct {
 	Domain  string `json:"domain"`
 	Picture string `json:"picture"`
@@ -187,6 +187,8 @@ type Sheet struct {
 	Disagreement string `json:"disagreement"`
 	// Agreement is the share of pixels, in percent, that are called the same.
 	Agreement float64 `json:"agreement"`
+	// TruthClasses are those that the truth is drawn in, where they are not the model's.
+	TruthClasses []trt.Class `json:"truth_classes,omitempty"`
 }
 
 // FileVersion is that of report.json.

@@ -15,8 +15,16 @@ import (
 type sheetRows struct {
 	Rows    []page.PictureRow
 	Classes []trt.Class
+	// Truths are the classes of truths that are drawn in others.
+	Truths []truthClasses
 	// Omitted is the number of those beyond the page's limit.
 	Omitted int
+}
+
+// truthClasses are those of a domain's labels.
+type truthClasses struct {
+	Domain  string
+	Classes []trt.Class
 }
 
 const (
@@ -32,10 +40,11 @@ const (
 func readSheets(r *Report, dir string) (rows sheetRows, notes []string) {
 	shown := r.Sheets[:min(len(r.Sheets), maxSheets)]
 	rows.Omitted = len(r.Sheets) - len(shown)
-	for _, c := range r.Model.Labels {
-		rows.Classes = append(rows.Classes, trt.Class{Name: clip(c.Name, maxName), Color: c.Color})
-	}
+	rows.Classes = clipped(r.Model.Labels)
 	for _, s := range shown {
+		if len(s.TruthClasses) > 0 {
+			rows.Truths = append(rows.Truths, truthClasses{clip(s.Domain, maxName), clipped(s.TruthClasses)})
+		}
 		row, unread := readSheet(s, r.baseline(), dir)
 		if len(row.Parts) > 0 {
 			rows.Rows = append(rows.Rows, row)
@@ -48,6 +57,14 @@ func readSheets(r *Report, dir string) (rows sheetRows, notes []string) {
 		notes = append(notes[:maxNotes], fmt.Sprintf("%d more pictures", more))
 	}
 	return rows, notes
+}
+
+// clipped returns classes with names that do not break the layout.
+func clipped(classes []trt.Class) (all []trt.Class) {
+	for _, c := range classes {
+		all = append(all, trt.Class{Name: clip(c.Name, maxName), Color: c.Color})
+	}
+	return all
 }
 
 func readSheet(s Sheet, baseline, dir string) (row page.PictureRow, unread []error) {
