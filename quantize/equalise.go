@@ -119,7 +119,9 @@ func (p pair) factors(channels []Channel) []float64 {
 			continue
 		}
 		f := min(widest/channel.Max, largestFactor)
-		if reader.shape[1] != 1 {
+		if weightStep == 0 {
+			f = 1 // nobody listens
+		} else if reader.shape[1] != 1 {
 			power, readers := 0.0, 0.0
 			reader.eachOfInput(c, func(at int) {
 				power += float64(reader.weight[at]) * float64(reader.weight[at])

@@ -2,6 +2,7 @@ package quantize
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/robustnet-edge/robustnet/onnx"
@@ -12,10 +13,10 @@ const halfOpset = 19
 
 // single are operators that stay in float32: sums over a whole picture do not fit into
 // float16's eleven bits.
-var single = []string{"InstanceNormalization", "ReduceMean", "ReduceSum", "ReduceL2", "Pow", "Sqrt", "Div", "MatMul"}
+var single = []string{"InstanceNormalization", "GlobalAveragePool", "ReduceMean", "ReduceSum", "ReduceL2", "Pow", "Sqrt", "Div", "MatMul"}
 
 // neutral are operators that give out numbers which are not features, or take any type.
-var neutral = []string{"Shape", "ArgMax", "Cast", "ConstantOfShape", "NonZero", "Constant"}
+var neutral = []string{"Shape", "ArgMax", "Cast", "ConstantOfShape"}
 
 // halve converts a graph of float32 to float16 wherever it holds features, with Cast at the
 // borders, and to the operator set that this takes.
@@ -30,6 +31,8 @@ func halve(m *onnx.Model, wide map[string]bool) (*onnx.Model, error) {
 	for _, t := range m.Graph.Initializers {
 		h.types[t.Name] = t.Elem
 	}
+	h.aside = asides(m, old)
+	wide = spread(wide, old, h.index)
 	for _, n := range swapTransposes(old, h.index) {
 		if err := upgrade(n, h.Builder); err != nil {
 			return nil, err
@@ -51,6 +54,7 @@ type halving struct {
 	model *onnx.Model
 	index *onnx.Index
 	types map[string]onnx.ElemType // of tensors of the new graph
+	aside map[*onnx.Node]bool
 	// casts are the tensors converted to the other of the two types, by name, and halves the
 	// float16 copies of constants.
 	casts, halves map[string]string
@@ -60,7 +64,7 @@ type halving struct {
 func (h *halving) convert(n *onnx.Node, wide map[string]bool) {
 	want := onnx.Float16
 	isWide := func(name string) bool { return wide[name] }
-	if n.Domain != "" || slices.Contains(single, n.Op) || slices.ContainsFunc(n.Inputs, isWide) || slices.ContainsFunc(n.Outputs, isWide) || h.styles(n) {
+	if n.Domain != "" || slices.Contains(single, n.Op) || slices.ContainsFunc(n.Inputs, isWide) || slices.ContainsFunc(n.Outputs, isWide) || h.aside[n] || h.whitens(n) {
 		want = onnx.Float32
 	}
 	switch {
@@ -81,10 +85,51 @@ func (h *halving) convert(n *onnx.Node, wide map[string]bool) {
 	}
 }
 
-// styles tells whether a node belongs to the statistics of the style: with what follows it
-// takes its inputs from float32.
-func (h *halving) styles(n *onnx.Node) bool {
-	if !is(n, "Sub", "Mul", "Add", "Concat", "Flatten", "Unsqueeze", "Squeeze", "Reshape") {
+// asides returns the nodes on which neither a convolution nor the choice of classes depends: they
+// are the statistics of the style.
+func asides(m *onnx.Model, nodes []*onnx.Node) map[*onnx.Node]bool {
+	leads, aside := map[string]bool{}, map[*onnx.Node]bool{}
+	for _, v := range m.Graph.Outputs {
+		leads[v.Name] = v.Elem != onnx.Float32 || len(v.Shape) == 4 // masks and logits
+	}
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		if !is(n, "Conv", "ArgMax") && !slices.ContainsFunc(n.Outputs, func(name string) bool { return leads[name] }) {
+			aside[n] = true
+			continue
+		}
+		for _, name := range n.Inputs {
+			leads[name] = true
+		}
+	}
+	return aside
+}
+
+// spread adds to the wide tensors those that are made of them by rounding, and the weights of
+// convolutions that read or make one, so that no Cast stands between these and their levels.
+func spread(wide map[string]bool, nodes []*onnx.Node, x *onnx.Index) map[string]bool {
+	all := maps.Clone(wide)
+	for _, n := range nodes {
+		if is(n, "DequantizeLinear") && len(n.Inputs) > 0 && len(n.Outputs) > 0 {
+			if q := x.Producer(n.Inputs[0]); is(q, "QuantizeLinear") && len(q.Inputs) > 0 && all[q.Inputs[0]] {
+				all[n.Outputs[0]] = true
+			}
+		}
+	}
+	for _, n := range nodes {
+		touches := func(names []string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return all[name] })
+		}
+		if is(n, "Conv") && len(n.Inputs) > 1 && (touches(n.Inputs[:1]) || touches(n.Outputs)) {
+			all[n.Inputs[1]] = true
+		}
+	}
+	return all
+}
+
+// whitens tells whether a node goes on with numbers of float32, as whitening by matrices does.
+func (h *halving) whitens(n *onnx.Node) bool {
+	if !is(n, "Sub", "Mul", "Add", "Concat", "Flatten", "Unsqueeze", "Squeeze", "Reshape", "Transpose") {
 		return false
 	}
 	return slices.ContainsFunc(n.Inputs, func(name string) bool {

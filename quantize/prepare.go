@@ -31,9 +31,56 @@ func prepare(m *onnx.Model) (*onnx.Model, error) {
 		g.Initializers = append(g.Initializers, folded)
 	}
 	g.Nodes = kept
+	dropRelus(g)
 	nameNodes(g)
+	shapeBounds(g)
 	g.Prune()
 	return m, nil
+}
+
+// dropRelus removes each Relu that alone is read by a Clip from 0 on, which does the same.
+func dropRelus(g *onnx.Graph) {
+	x := onnx.NewIndex(g)
+	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *onnx.Node) bool {
+		if !is(n, "Relu") || len(n.Inputs) != 1 || len(n.Outputs) != 1 {
+			return false
+		}
+		next := x.OnlyReader(n.Outputs[0])
+		if low, ok := scalarOf(x, input(next, 1)); !is(next, "Clip") || !ok || low != 0 {
+			return false
+		}
+		next.Inputs[0] = n.Inputs[0]
+		return true
+	})
+}
+
+// input is [onnx.Node.Input] of a node that may be missing.
+func input(n *onnx.Node, i int) string {
+	if n == nil {
+		return ""
+	}
+	return n.Input(i)
+}
+
+// shapeBounds gives the bounds of Clip no dimensions: with one, they are taken and silently keep
+// ONNX Runtime from fusing.
+func shapeBounds(g *onnx.Graph) {
+	x := onnx.NewIndex(g)
+	for _, n := range g.Nodes {
+		if !is(n, "Clip") {
+			continue
+		}
+		for _, i := range []int{1, 2} {
+			name := n.Input(i)
+			v, ok := scalarOf(x, name)
+			if !ok || len(x.Constant(name).Dims) == 0 {
+				continue
+			}
+			m := &onnx.Model{Graph: *g}
+			n.Inputs[i] = onnx.NewBuilder(m).Initializer(onnx.NewTensor(name+"/scalar", []float32{v}))
+			*g = m.Graph
+		}
+	}
 }
 
 // fold returns the constant that a node comes down to, nil if it is none.

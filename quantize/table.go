@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -92,11 +91,8 @@ func NewRecorder(names []string) *Recorder {
 func (r *Recorder) Record(tensor func(i int) (values []float32, shape []int64, err error)) error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	var mu sync.Mutex // tensor need not be safe
 	for i := range r.tensors {
-		mu.Lock()
 		values, shape, err := tensor(i)
-		mu.Unlock()
 		if err != nil {
 			return errors.Join(fmt.Errorf("record tensor %s: %w", r.names[i], err), g.Wait())
 		}

@@ -38,7 +38,7 @@ func (p *Placer) TensorRTFloat32(o Options) (*onnx.Model, error) {
 		l := p.net.layer(n.Name)
 		switch skip := skips[n.Name]; {
 		case l != nil && o.quantised(l):
-			q := quantiseWeights(l.weight, l.outputs(), o.PerTensorWeights, nil)
+			q := quantiseWeights(l.weight, l.outputs(), o.PerTensorWeights, halfScales)
 			o.adapt(l, q)
 			n.Inputs[0], n.Inputs[1] = e.value(n.Inputs[0]), e.dequantised(l, q)
 			if means := p.means(l); o.CorrectBias && means != nil {

@@ -14,8 +14,8 @@ type levels struct {
 }
 
 // quantiseWeights rounds the weights of each output channel to ±127 steps of its own, or of a
-// common one. No scale is below the least of its channel's; nil leaves them free.
-func quantiseWeights(weight []float32, outputs int, perTensor bool, least []float64) levels {
+// common one. No scale is below the least of its channel's.
+func quantiseWeights(weight []float32, outputs int, perTensor bool, least func(o int) float64) levels {
 	per := len(weight) / outputs
 	q := levels{make([]int8, len(weight)), make([]float32, outputs)}
 	common := 0.0
@@ -30,11 +30,7 @@ func quantiseWeights(weight []float32, outputs int, perTensor bool, least []floa
 				largest = max(largest, math.Abs(float64(w)))
 			}
 		}
-		scale := max(largest/127, smallestScale)
-		if least != nil {
-			scale = max(scale, least[o])
-		}
-		q.scales[o] = float32(scale)
+		q.scales[o] = float32(max(largest/127, least(o)))
 		for i, w := range row {
 			q.values[o*per+i] = int8(min(max(math.RoundToEven(float64(w)/float64(q.scales[o])), -127), 127))
 		}
@@ -49,8 +45,8 @@ func (o Options) adapt(l *layer, q levels) {
 	}
 }
 
-// smallestScale is the least normal number of float16, which scales are for TensorRT.
-const smallestScale = 0x1p-14
+// halfScales are the least scales of weights for TensorRT: the least normal number of float16.
+func halfScales(int) float64 { return 0x1p-14 }
 
 // rounded returns the weights that the levels stand for.
 func (q levels) rounded() []float32 {
@@ -63,12 +59,11 @@ func (q levels) rounded() []float32 {
 
 // biasScales returns the least scales of weights with which a bias, in steps of the input's
 // scale times the weights', fits into an int32.
-func biasScales(bias []float32, inputScale float32) []float64 {
-	least := make([]float64, len(bias))
-	for o, b := range bias {
-		least[o] = math.Abs(float64(b)) / (float64(inputScale) * (1 << 30))
+func biasScales(bias []float32, inputScale float32) func(o int) float64 {
+	const smallest = 0x1p-100 // for channels that are all zero
+	return func(o int) float64 {
+		return max(math.Abs(float64(bias[o]))/(float64(inputScale)*(1<<30)), smallest)
 	}
-	return least
 }
 
 // biasLevels returns the bias in steps of the input's scale times the weights'.

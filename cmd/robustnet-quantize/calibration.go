@@ -29,14 +29,13 @@ const tableFile = "calibration.json"
 func (j *job) calibrateModel(ctx context.Context) (err error) {
 	start := time.Now()
 	if j.calibration != "" {
-		err = j.readTable()
+		if err = j.readTable(); err == nil {
+			err = j.writeTable()
+		}
 	} else {
 		err = j.makeTable(ctx)
 	}
 	if err != nil {
-		return err
-	}
-	if err := quantize.WriteTable(filepath.Join(j.out, tableFile), j.table); err != nil {
 		return err
 	}
 	if j.float, err = j.network.Placer(j.table, j.choice()); err != nil {
@@ -52,6 +51,11 @@ func (j *job) calibrateModel(ctx context.Context) (err error) {
 	return nil
 }
 
+// writeTable stores the table as far as it has come, so that nothing that follows can lose it.
+func (j *job) writeTable() error {
+	return quantize.WriteTable(filepath.Join(j.out, tableFile), j.table)
+}
+
 // readTable reads that of an earlier run.
 func (j *job) readTable() (err error) {
 	if j.table, err = quantize.ReadTable(j.calibration); err != nil {
@@ -61,7 +65,6 @@ func (j *job) readTable() (err error) {
 		return fmt.Errorf("--calibration %s: it is of another model than %s; calibrate this one with --calibrate", j.calibration, j.model)
 	}
 	if !j.equalise {
-		j.table.Equalised = nil
 		return nil
 	}
 	if j.table.Equalised == nil {
@@ -84,6 +87,9 @@ func (j *job) makeTable(ctx context.Context) (err error) {
 	if j.table, err = j.observe(ctx, "calibrating", j.network, from); err != nil {
 		return err
 	}
+	if err := j.writeTable(); err != nil {
+		return err
+	}
 	if j.equalise {
 		if j.equalised, err = quantize.Open(j.graph); err != nil {
 			return err
@@ -96,6 +102,9 @@ func (j *job) makeTable(ctx context.Context) (err error) {
 			return err
 		}
 		j.table.Equalised = &quantize.Equalised{Factors: j.equalised.Factors(), Tensors: again.Tensors}
+		if err := j.writeTable(); err != nil {
+			return err
+		}
 	}
 	if j.adaround {
 		if err := j.recordGrams(ctx, from); err != nil {

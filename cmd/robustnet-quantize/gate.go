@@ -51,7 +51,7 @@ func (j *job) allMisses() []report.Miss {
 // gate ranks the layers if it has to be known which do harm, and leaves some in float if the
 // user asked for that.
 func (j *job) gate(ctx context.Context) error {
-	missed := len(j.allMisses()) > 0
+	missed := slices.ContainsFunc(j.allMisses(), func(m report.Miss) bool { return m.Variant != fp16 })
 	if missed || j.sensitivity {
 		if err := j.rank(ctx); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (j *job) gate(ctx context.Context) error {
 	}
 	for i, l := range j.report.Layers {
 		j.report.Layers[i].Kept = slices.Contains(g.Kept, l.Name)
-		if !g.Passed && i < blamedLayers {
+		if missed && !g.Passed && i < blamedLayers {
 			g.Blamed = append(g.Blamed, l.Name)
 		}
 	}
@@ -204,6 +204,9 @@ func (j *job) keepFewest(ctx context.Context, v *variant) error {
 		return len(j.misses(v)) == 0, nil
 	}
 	all := len(j.report.Layers)
+	if all == 0 {
+		return nil // all are in float already
+	}
 	failing, passing := 0, 1
 	for {
 		passed, err := try(passing)
@@ -213,8 +216,9 @@ func (j *job) keepFewest(ctx context.Context, v *variant) error {
 		if passed {
 			break
 		}
-		if passing == all {
-			return nil // nothing is left to try; the gate says so
+		if passing == all { // the gate says so
+			_, err := try(0)
+			return err
 		}
 		failing, passing = passing, min(2*passing, all)
 	}
@@ -249,10 +253,13 @@ func (j *job) verdict() error {
 	for _, m := range g.Misses {
 		losses = append(losses, fmt.Sprintf("%s loses %.2f on %s", m.Variant, m.Drop, m.Domain))
 	}
-	next := "leave them in float with --keep or --auto-keep, or calibrate with --calibrate-styles"
-	if j.autoKeep {
-		next = "no number of layers in float was enough; calibrate on more pictures, or accept a larger --max-drop"
+	text := fmt.Sprintf("more than %g points of mIoU are lost: %s", j.maxDrop, strings.Join(losses, ", "))
+	if len(g.Blamed) == 0 {
+		return cli.Gatef("%s; accept a larger --max-drop", text)
 	}
-	return cli.Gatef("more than %g points of mIoU are lost: %s; the layers that do most harm are %s; %s",
-		j.maxDrop, strings.Join(losses, ", "), strings.Join(g.Blamed, ", "), next)
+	text += "; the layers that do most harm are " + strings.Join(g.Blamed, ", ")
+	if j.autoKeep {
+		return cli.Gatef("%s; no number of layers in float was enough: calibrate on more pictures, or accept a larger --max-drop", text)
+	}
+	return cli.Gatef("%s; leave them in float with --keep or --auto-keep, or calibrate on more pictures or with --calibrate-styles", text)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/internal/sources"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/onnx"
@@ -102,7 +103,7 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.keep, "keep", nil, "layer to leave in float; may be repeated")
 	flags.BoolVar(&o.autoKeep, "auto-keep", false, "leave as few layers in float as --max-drop takes")
 	flags.BoolVar(&o.sensitivity, "sensitivity", false, "rank the layers by their harm even if nothing is lost")
-	flags.IntVar(&o.ranking, "rank-pictures", 8, "number of calibration pictures that layers are ranked by")
+	flags.IntVar(&o.ranking, "rank-pictures", 8, "number of pictures of --eval that layers are ranked by, spread over the domains")
 	flags.BoolVar(&o.naive, "naive", false, "score min-max ranges with one scale for all weights of a layer, too, for contrast")
 	flags.IntVar(&o.maxWidth, "max-width", 0, "width in pixels beyond which pictures and labels of --eval are shrunk (default none)")
 	flags.IntVar(&o.latencyRuns, "runs", 30, "number of frames for the latency; 0 leaves it out")
@@ -126,11 +127,13 @@ func (o *runOptions) check() error {
 		return cli.Usagef("--adaround looks at pictures; give --calibrate in place of --calibration")
 	case len(o.evaluations) == 0:
 		return cli.Usagef("say with --eval which labelled pictures to score on, as in --eval camvid=camvid:day_val")
-	case o.maxDrop < 0 || o.maxDrop > 100:
+	case o.calibration != "" && (o.styles || o.changed("count") || o.changed("seed")):
+		return cli.Usagef("--count, --seed and --calibrate-styles are for --calibrate; --calibration holds what was seen")
+	case !(o.maxDrop >= 0 && o.maxDrop <= 100):
 		return cli.Usagef("--max-drop %g: 0 to 100 points are possible", o.maxDrop)
-	case o.count < 0 || o.threads < 0 || o.latencyRuns < 0 || o.ranking < 1:
-		return cli.Usagef("--count, --threads and --runs are 0 or more, --rank-pictures 1 or more")
-	case o.percentile <= 50 || o.percentile > 100:
+	case o.count < 0 || o.threads < 0 || o.threads > maxThreads || o.latencyRuns < 0 || o.latencyRuns > maxTurns || o.ranking < 1:
+		return cli.Usagef("--count is 0 or more, --threads 0 to %d, --runs 0 to %d, --rank-pictures 1 or more", maxThreads, maxTurns)
+	case !(o.percentile > 50 && o.percentile <= 100):
 		return cli.Usagef("--percentile %g: above 50 to 100 are possible", o.percentile)
 	case o.changed("percentile") && o.method != string(histogram.Percentile):
 		return cli.Usagef("--percentile is for --range percentile")
@@ -181,9 +184,12 @@ func (o *runOptions) run(ctx context.Context) error {
 		return err
 	}
 	err = j.do(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, trt.ErrInterrupted)) {
 		o.progress.Clear()
 		fmt.Fprintf(o.log, "stopped; what is in %s is not complete\n", o.out)
+		if j.table != nil {
+			fmt.Fprintf(o.log, "go on without calibrating again: --calibration %s\n", shell.Quote(filepath.Join(o.out, tableFile)))
+		}
 		return nil
 	}
 	return err
@@ -191,9 +197,9 @@ func (o *runOptions) run(ctx context.Context) error {
 
 // open reads model and domains, so that faults show before anything takes long.
 func (o *runOptions) open() (*job, error) {
-	content, err := os.ReadFile(o.model)
+	content, err := readModelFile(o.model)
 	if err != nil {
-		return nil, fmt.Errorf("open model: %w", err)
+		return nil, err
 	}
 	card, err := trt.ReadCard(content)
 	if err != nil {
@@ -262,11 +268,8 @@ func (j *job) do(ctx context.Context) error {
 	if err := j.gate(ctx); err != nil {
 		return err
 	}
-	err := errors.Join(j.measureLatency(ctx), j.drawSheets(ctx))
-	if err != nil {
-		return err
-	}
-	if err := j.write(); err != nil {
+	// What was measured is written, whatever becomes of the rest.
+	if err := errors.Join(j.measureLatency(ctx), j.drawSheets(ctx), j.write()); err != nil {
 		return err
 	}
 	return j.verdict()

@@ -89,6 +89,12 @@ func (j *job) make(v *variant) error {
 			return fmt.Errorf("make %s: %w", v.Name, err)
 		}
 		v.model = m
+		// The float model's accuracy is not this one's.
+		card := *j.card
+		card.Accuracy = map[string]trt.Accuracy{}
+		if err := export.SetCard(m, card); err != nil {
+			return err
+		}
 		if v.Name != naive {
 			v.File = filepath.Join(j.out, j.stem+"."+v.Name+".onnx")
 		}
@@ -103,6 +109,9 @@ func (j *job) make(v *variant) error {
 	summary := inspect.Inspect(m)
 	v.Bytes, v.Convolutions, v.Integer = int64(len(v.content)), summary.Convolutions, summary.Integer
 	v.Kept = v.keep
+	if v.Name == cpuInt8 {
+		return j.checkFusion(v)
+	}
 	return nil
 }
 
@@ -128,10 +137,28 @@ func (j *job) store(v *variant) error {
 	if v.content, err = v.model.Marshal(); err != nil {
 		return fmt.Errorf("make %s: %w", v.Name, err)
 	}
+	v.Bytes = int64(len(v.content))
 	if v.File == "" {
 		return nil
 	}
 	return atomicfile.Bytes(v.File, v.content)
+}
+
+// fusedShare is that of the convolutions with int8 weights that should run as integer kernels.
+const fusedShare = 0.95
+
+// checkFusion asks ONNX Runtime which kernels it runs: of a graph that it does not fuse, integer
+// weights say nothing.
+func (j *job) checkFusion(v *variant) error {
+	kernels, err := ort.Kernels(v.Name, v.content, j.engineOptions())
+	if err != nil {
+		return err
+	}
+	v.IntegerKernels = kernels["QLinearConv"]
+	if float64(v.IntegerKernels) < fusedShare*float64(v.Integer) {
+		fmt.Fprintf(j.log, "%s: only %d of %d convolutions with int8 weights run as integer kernels in ONNX Runtime; the model will be slower than it could be\n", v.Name, v.IntegerKernels, v.Integer)
+	}
+	return nil
 }
 
 // engine opens the variant.

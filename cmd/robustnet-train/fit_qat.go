@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/robustnet-edge/robustnet/quantize"
 	"github.com/robustnet-edge/robustnet/quantize/histogram"
 	"github.com/robustnet-edge/robustnet/train/export"
+	"github.com/robustnet-edge/robustnet/train/model"
 	"github.com/robustnet-edge/robustnet/train/nn"
 	"github.com/robustnet-edge/robustnet/train/ranks"
 	trainrun "github.com/robustnet-edge/robustnet/train/run"
@@ -99,5 +101,15 @@ func rounding(r *trainrun.Run, path string) (*trainrun.Rounding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &trainrun.Rounding{Calibration: table.Pictures.Hash, Inputs: placer.Magnitudes(quantize.Options{})}, nil
+	inputs := placer.Magnitudes(quantize.Options{})
+	// Norms that are exported as convolutions stay in float here.
+	convolutions := map[string]bool{}
+	for _, n := range r.Net.Nodes {
+		convolutions[n.Key] = convolutions[n.Key] || n.Op == nn.Conv
+	}
+	maps.DeleteFunc(inputs, func(key string, _ []float64) bool { return !convolutions[key] })
+	if err := (model.Rounding{Inputs: inputs}).Check(r.Net); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &trainrun.Rounding{Calibration: table.Pictures.Hash, Inputs: inputs}, nil
 }

@@ -38,17 +38,20 @@ func (k Kind) Levels() (first, last int) {
 func GridOf(kind Kind, r Range) Grid {
 	low, high := min(float64(r.Low), 0), max(float64(r.High), 0)
 	if kind == Symmetric {
-		return Grid{kind, stepOf(max(high, -low) / 127), 0}
+		return Grid{kind, stepOf(max(high, -low)/127, smallestHalf), 0}
 	}
-	step := stepOf((high - low) / 255)
+	step := stepOf((high-low)/255, smallestStep)
 	return Grid{kind, step, int(math.RoundToEven(-low / float64(step)))}
 }
 
-// stepOf keeps scales to numbers that are normal and not 0, for tensors that are all zero.
-func stepOf(step float64) float32 {
-	const smallest = 0x1p-100
-	return float32(max(step, smallest))
-}
+// stepOf keeps scales above 0, for tensors that are all zero.
+func stepOf(step, smallest float64) float32 { return float32(max(step, smallest)) }
+
+const (
+	smallestStep = 0x1p-100
+	// smallestHalf is the least normal number of float16, which scales are for TensorRT.
+	smallestHalf = 0x1p-14
+)
 
 // Round returns the value of the grid's level that is nearest.
 func (g Grid) Round(v float64) float64 {

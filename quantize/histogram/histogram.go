@@ -103,16 +103,21 @@ func (h *Histogram) widen(low, high float32) {
 		h.exponent = math.MinInt32
 	}
 	h.low, h.high = min(h.low, low), max(h.high, high)
-	exponent := minExponent
-	if m := h.magnitude(); m > 0 {
-		// Frexp's fraction is below 1, so that the largest value lies below the last bin's end.
-		_, e := math.Frexp(m)
-		exponent = max(exponent, e-sideLog)
-	}
+	exponent := exponentOf(h.magnitude())
 	if by := exponent - h.exponent; by > 0 && h.exponent != math.MinInt32 {
 		h.coarsen(by)
 	}
 	h.exponent = max(h.exponent, exponent)
+}
+
+// exponentOf is log2 of the width of bins for values up to a magnitude.
+func exponentOf(magnitude float64) int {
+	if magnitude == 0 {
+		return minExponent
+	}
+	// Frexp's fraction is below 1, so that the largest value lies below the last bin's end.
+	_, e := math.Frexp(magnitude)
+	return max(minExponent, e-sideLog)
 }
 
 const (
@@ -150,6 +155,9 @@ func (h *Histogram) each(f func(value float64, count uint64)) {
 // as shares of all values. Values beyond are left out.
 func (h *Histogram) Bars(low, high float64, n int) []float64 {
 	bars := make([]float64, n)
+	if !(high > low) {
+		return bars
+	}
 	h.each(func(value float64, count uint64) {
 		if at := int(float64(n) * (value - low) / (high - low)); value >= low && at < n {
 			bars[at] += float64(count) / float64(h.count)
@@ -200,6 +208,13 @@ func (h *Histogram) UnmarshalJSON(text []byte) error {
 		}
 		h.bins[side+s.First+i] = c
 		h.count += c
+	}
+	if h.count == 0 {
+		*h = Histogram{}
+		return nil
+	}
+	if h.exponent != exponentOf(h.magnitude()) {
+		return errors.New("a histogram's bins are not as wide as its values ask for")
 	}
 	return nil
 }

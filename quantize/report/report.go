@@ -84,6 +84,9 @@ type Variant struct {
 	// Convolutions is how many there are, Integer how many hold int8 weights.
 	Convolutions int `json:"convolutions"`
 	Integer      int `json:"integer_convolutions"`
+	// IntegerKernels is how many convolutions ONNX Runtime ran as integer kernels, by its own
+	// profile; 0 where that was not asked.
+	IntegerKernels int `json:"integer_kernels,omitempty"`
 	// Accuracy is in the order of the report's domains.
 	Accuracy []Accuracy `json:"accuracy"`
 	Latency  *Latency   `json:"latency,omitempty"`
