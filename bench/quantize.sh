@@ -3,7 +3,7 @@
 #
 #   bench/quantize.sh accuracy MODEL.onnx [DATA] [FLAGS...]
 #       mIoU of a model of CamVid's classes in every form on six domains, calibrated on CamVid by
-#       day; FLAGS go to 'robustnet-quantize run', such as --calibrate-styles
+#       day; FLAGS go to 'robustnet-quantize run', such as --naive or --calibrate-styles
 #   bench/quantize.sh latency [DATA]
 #       time of a frame in float32 and in INT8 for both heads at two sizes, in turns, one thread
 #
@@ -38,7 +38,7 @@ mkdir -p "$out"
 if [ "$what" = accuracy ]; then
 	india=unseen_test
 	[ ! -d "$data/idd_lite/leftImg8bit" ] || india=val
-	exec build/robustnet-quantize run --model "$model" --calibrate "camvid=$data/camvid:day_train" --naive --out "$out/$(basename "$model" .onnx)" \
+	exec build/robustnet-quantize run --model "$model" --calibrate "camvid=$data/camvid:day_train" --out "$out/$(basename "$model" .onnx)" \
 		--eval "day_val=camvid=$data/camvid:day_val" --eval "new_route=camvid=$data/camvid:day_test_newroute" \
 		--eval "dusk=camvid=$data/camvid:dusk_target" --eval "idd_lite=idd=$data/idd_lite:$india" \
 		--eval "bdd100k=bdd100k=$data/bdd100k_sample" --eval "facades=folder=bench/datasets/labelmefacade.yaml@$data/labelmefacade" "$@"
