@@ -86,27 +86,11 @@ func (p *Placer) Ranges(tensor string) (affine, symmetric histogram.Range) {
 }
 
 // Magnitudes returns by layer, for those that o quantises, the greatest magnitude on the grid
-// with zero-point 0 of what the layer reads, in units of the model before it was equalised: one
-// for all channels, or one for each.
-func (p *Placer) Magnitudes(o Options) map[string][]float64 {
-	all := map[string][]float64{}
+// with zero-point 0 of what the layer reads.
+func (p *Placer) Magnitudes(o Options) map[string]float64 {
+	all := map[string]float64{}
 	for _, l := range p.net.quantisable(o) {
-		all[l.name()] = p.magnitudes(l.input())
-	}
-	return all
-}
-
-// magnitudes returns one for all channels of a tensor or, where these are multiplied by factors of
-// their own, one for each.
-func (p *Placer) magnitudes(tensor string) []float64 {
-	magnitude := 127 * float64(histogram.GridOf(histogram.Symmetric, p.symmetric[tensor]).Scale)
-	factors := p.net.factors[tensor]
-	if factors == nil {
-		return []float64{magnitude}
-	}
-	all := make([]float64, len(factors))
-	for c, f := range factors {
-		all[c] = magnitude / f
+		all[l.name()] = 127 * float64(histogram.GridOf(histogram.Symmetric, p.symmetric[l.input()]).Scale)
 	}
 	return all
 }

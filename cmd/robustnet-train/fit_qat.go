@@ -76,7 +76,8 @@ func (o *fitOptions) createRounded(ranked ranks.Config) (*trainrun.Run, error) {
 }
 
 // rounding chooses the grids of the run's convolutions by a calibration table of a model that was
-// exported from it: names of tensors are the same for every size.
+// exported from it: names of tensors are the same for every size. They are the grids without
+// evened channels, which are the coarser ones: weights are not moved between layers in training.
 func rounding(r *trainrun.Run, path string) (*trainrun.Rounding, error) {
 	table, err := quantize.ReadTable(path)
 	if err != nil {
@@ -92,11 +93,6 @@ func rounding(r *trainrun.Run, path string) (*trainrun.Rounding, error) {
 	if err != nil {
 		return nil, err
 	}
-	if table.Equalised != nil {
-		if err := network.ApplyFactors(table.Equalised.Factors); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-	}
 	placer, err := network.Placer(table, histogram.Choice{Method: histogram.MSE})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -107,7 +103,7 @@ func rounding(r *trainrun.Run, path string) (*trainrun.Rounding, error) {
 	for _, n := range r.Net.Nodes {
 		convolutions[n.Key] = convolutions[n.Key] || n.Op == nn.Conv
 	}
-	maps.DeleteFunc(inputs, func(key string, _ []float64) bool { return !convolutions[key] })
+	maps.DeleteFunc(inputs, func(key string, _ float64) bool { return !convolutions[key] })
 	if err := (model.Rounding{Inputs: inputs}).Check(r.Net); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -14,31 +14,23 @@ import (
 // estimator: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 // Integer-Arithmetic-Only Inference", CVPR 2018).
 type Rounding struct {
-	// Inputs are the greatest magnitudes of the grids of what convolutions read, by their keys: one
-	// for all channels, or one for each where these are multiplied by factors of their own before
-	// they are rounded. Convolutions without one stay in float.
-	Inputs map[string][]float64
+	// Inputs are the greatest magnitudes of the grids of what convolutions read, by their keys.
+	// Convolutions without one stay in float.
+	Inputs map[string]float64
 }
 
 // Check says what is wrong with a rounding of this network.
 func (r Rounding) Check(net *nn.Network) error {
-	channels := map[string]int{} // that convolutions read
+	convolutions := map[string]bool{}
 	for _, n := range net.Nodes {
-		if n.Op == nn.Conv {
-			channels[n.Key] = net.Nodes[n.In[0]].Channels
-		}
+		convolutions[n.Key] = convolutions[n.Key] || n.Op == nn.Conv
 	}
-	for key, magnitudes := range r.Inputs {
-		if channels[key] == 0 {
+	for key, magnitude := range r.Inputs {
+		if !convolutions[key] {
 			return fmt.Errorf("rounding: the network has no convolution %q", key)
 		}
-		if n := len(magnitudes); n != 1 && n != channels[key] {
-			return fmt.Errorf("rounding: there are %d magnitudes of what %s reads; want one, or one for each of %d channels", n, key, channels[key])
-		}
-		for _, m := range magnitudes {
-			if !(m > 0) || math.IsInf(m, 1) {
-				return fmt.Errorf("rounding: what %s reads has the greatest magnitude %v; it must be above 0", key, m)
-			}
+		if !(magnitude > 0) || math.IsInf(magnitude, 1) {
+			return fmt.Errorf("rounding: what %s reads has the greatest magnitude %v; it must be above 0", key, magnitude)
 		}
 	}
 	return nil
@@ -48,7 +40,7 @@ func (r Rounding) Check(net *nn.Network) error {
 // are folded into weights by output channel afterwards, which moves no weight to another step of
 // its grid.
 func (p *pass) round(n nn.Node, x, weight *torch.Tensor) (rounded, roundedWeight *torch.Tensor) {
-	if p.Rounding == nil || p.Rounding.Inputs[n.Key] == nil {
+	if p.Rounding == nil || p.Rounding.Inputs[n.Key] == 0 {
 		return x, weight
 	}
 	var scale *torch.Tensor
@@ -61,15 +53,8 @@ func (p *pass) round(n nn.Node, x, weight *torch.Tensor) (rounded, roundedWeight
 }
 
 // toGrid rounds activations.
-func (p *pass) toGrid(x *torch.Tensor, magnitudes []float64) *torch.Tensor {
-	if len(magnitudes) == 1 {
-		return p.s.Call("fake_quantize_per_tensor_affine", x, magnitudes[0]/steps, 0, -steps-1, steps)
-	}
-	scales := make([]float32, len(magnitudes))
-	for c, m := range magnitudes {
-		scales[c] = float32(m / steps)
-	}
-	return p.s.Call("fake_quantize_per_channel_affine", x, p.s.FromFloat32(scales, len(scales)), p.s.Zeros(torch.Int32, len(scales)), 1, -steps-1, steps)
+func (p *pass) toGrid(x *torch.Tensor, magnitude float64) *torch.Tensor {
+	return p.s.Call("fake_quantize_per_tensor_affine", x, magnitude/steps, 0, -steps-1, steps)
 }
 
 // roundedSkip returns the inputs of a residual addition, the skipped one rounded to the grid on
@@ -95,13 +80,13 @@ func (p *pass) convolved(node int) bool {
 		node = n.In[0]
 		n = p.Net.Nodes[node]
 	}
-	return n.Op == nn.Conv && p.readers[node] == 1 && p.Rounding.Inputs[n.Key] != nil
+	return n.Op == nn.Conv && p.readers[node] == 1 && p.Rounding.Inputs[n.Key] > 0
 }
 
 // asRead returns the output of a node as the first convolution that rounds it reads it.
 func (p *pass) asRead(node int) *torch.Tensor {
 	for _, n := range p.Net.Nodes {
-		if n.Op == nn.Conv && n.In[0] == node && p.Rounding.Inputs[n.Key] != nil {
+		if n.Op == nn.Conv && n.In[0] == node && p.Rounding.Inputs[n.Key] > 0 {
 			return p.toGrid(p.values[node], p.Rounding.Inputs[n.Key])
 		}
 	}

@@ -36,9 +36,8 @@ type Config struct {
 type Rounding struct {
 	// Calibration is the SHA-256 of the pictures that the grids were chosen by.
 	Calibration string `yaml:"calibration"`
-	// Inputs are the greatest magnitudes of what convolutions read, by their keys: one for all
-	// channels, or one for each.
-	Inputs map[string][]float64 `yaml:"inputs"`
+	// Inputs are the greatest magnitudes of what convolutions read, by their keys.
+	Inputs map[string]float64 `yaml:"inputs"`
 }
 
 // Validate reports everything that is wrong, joined.
