@@ -18,7 +18,7 @@ type Probe struct {
 	input   input
 	session *onnxruntime_go.DynamicAdvancedSession
 	image   *onnxruntime_go.Tensor[uint8]
-	outputs []onnxruntime_go.Value // of the last run
+	outputs []onnxruntime_go.Value // nil before the first run
 	closed  bool
 }
 
@@ -75,9 +75,7 @@ func (p *Probe) Run(f *camera.Frame) error {
 	if err := p.input.fill(f); err != nil {
 		return fmt.Errorf("run a probe: scale %w", err)
 	}
-	if err := p.release(); err != nil {
-		return err
-	}
+	// The first run allocates the outputs, and later ones write into them: memory stays as it is.
 	if err := p.session.Run([]onnxruntime_go.Value{p.image}, p.outputs); err != nil {
 		return fmt.Errorf("run a probe: %w", oneLine(err))
 	}
@@ -87,8 +85,8 @@ func (p *Probe) Run(f *camera.Frame) error {
 // Pixels are what the network read in the last run: rows of red, green, blue.
 func (p *Probe) Pixels() []byte { return p.input.pixels }
 
-// Output returns the values of the i-th output, float32, and its shape. They hold until the
-// next Run or Close.
+// Output returns the values of the i-th output, float32, and its shape, which is the same in
+// every run. They hold until the next Run or Close.
 func (p *Probe) Output(i int) (values []float32, shape []int64, err error) {
 	t, ok := p.outputs[i].(*onnxruntime_go.Tensor[float32])
 	if !ok {
@@ -97,7 +95,7 @@ func (p *Probe) Output(i int) (values []float32, shape []int64, err error) {
 	return t.GetData(), t.GetShape(), nil
 }
 
-// release frees the outputs of the last run.
+// release frees the outputs.
 func (p *Probe) release() error {
 	var errs []error
 	for i, v := range p.outputs {
