@@ -234,7 +234,7 @@ func TestRunFaults(t *testing.T) {
 		"another model":       {[]string{"--model", model, "--calibration", table, "--eval", "scenes=day:0-1"}, cli.Failure, "it is of another model"},
 		"nothing to count":    {[]string{"--model", model, "--calibration", table, "--eval", "scenes=day:0-1", "--calibrate-styles"}, cli.Usage, "are for --calibrate"},
 		"no number":           {with("--max-drop", "NaN"), cli.Usage, "0 to 100 points"},
-		"a folder":            {[]string{"--model", t.TempDir(), "--calibrate", "scenes=day:0-1", "--eval", "scenes=day:0-1"}, cli.Failure, "is not a file"},
+		"a folder":            {[]string{"--model", t.TempDir(), "--calibrate", "scenes=day:0-1", "--eval", "scenes=day:0-1"}, cli.Failure, "it is a folder"},
 		"range":               {with("--range", "mxe"), cli.Usage, "did you mean mse?"},
 		"percentile":          {with("--percentile", "99"), cli.Usage, "--percentile is for --range percentile"},
 		"layer":               {with("--keep", "layer0.0.1"), cli.Usage, "did you mean layer0.0.0?"},
