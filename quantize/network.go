@@ -50,6 +50,8 @@ func (l *layer) outputs() int { return int(l.shape[0]) }
 // perOutput is the number of weights of one output channel.
 func (l *layer) perOutput() int { return len(l.weight) / l.outputs() }
 
+// Open reads a float model, which stays as it is. It is an error if it holds no convolution with
+// constant weights, is quantised already, or has weights that are not finite.
 func Open(m *onnx.Model) (*Network, error) {
 	m, err := prepare(m)
 	if err != nil {

@@ -3,8 +3,8 @@
 //
 // [Open] reads a model. A [Recorder] watches its tensors on pictures and gives a [Table] of how
 // their values are spread, in light and weather of its own making if asked. From this one table
-// come two placements of QuantizeLinear and DequantizeLinear: [Network.CPU] for ONNX Runtime on
-// CPUs and [Network.TensorRT] for NVIDIA's. Both keep instance norms and the layer that scores
+// come two placements of QuantizeLinear and DequantizeLinear: [Placer.CPU] for ONNX Runtime on
+// CPUs and [Placer.TensorRT] for NVIDIA's. Both keep instance norms and the layer that scores
 // the classes in float.
 package quantize
 
@@ -41,10 +41,10 @@ func (o Options) quantised(l *layer) bool {
 // Check refuses names of layers that the network does not have.
 func (net *Network) Check(o Options) error {
 	for _, name := range slices.Concat(o.Keep, o.Only) {
-		if net.layer(name) != nil {
+		names := net.Layers()
+		if slices.Contains(names, name) {
 			continue
 		}
-		names := net.Layers()
 		hint := "its layers are " + strings.Join(names, ", ")
 		if near := nearest.Word(name, names); near != "" {
 			hint = "did you mean " + near + "?"
