@@ -94,12 +94,7 @@ func (e *emitter) integerConv(n *onnx.Node, l *layer, p *Placer, o Options, stem
 	if stem != nil && stem.stem == l {
 		weight, bias = stem.fold()
 	}
-	grid, ok := e.grids[l.input()]
-	if !ok {
-		// The input of the graph itself or a tensor that was there before: round it here.
-		grid = histogram.GridOf(histogram.Affine, p.affine[l.input()])
-		e.quantise(l.input(), grid)
-	}
+	grid := e.grids[l.input()]
 	q := quantiseWeights(weight, l.outputs(), o.PerTensorWeights, biasScales(bias, grid.Scale))
 	if stem == nil || stem.stem != l { // which reads bytes, of which the table knows nothing
 		o.adapt(l, q)

@@ -103,7 +103,7 @@ func (net *Network) layerOf(n *onnx.Node) *layer {
 		return nil
 	}
 	l := &layer{node: n, weight: floats(net.index, n.Inputs[1])}
-	if len(l.weight) == 0 || net.index.Constant(n.Inputs[0]) != nil || len(net.index.Constant(n.Inputs[1]).Dims) != 4 {
+	if len(l.weight) == 0 || net.index.Producer(n.Inputs[0]) == nil || len(net.index.Constant(n.Inputs[1]).Dims) != 4 {
 		return nil
 	}
 	l.shape = net.index.Constant(n.Inputs[1]).Dims

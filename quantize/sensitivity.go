@@ -62,7 +62,8 @@ func (p *Placer) Rank(o Options, scores func(m *onnx.Model) ([]float32, error), 
 		return nil, fmt.Errorf("rank layers: %w", err)
 	}
 	var ranked []Layer
-	for i, l := range p.net.quantisable(o) {
+	layers := p.net.quantisable(o)
+	for i, l := range layers {
 		alone := o
 		alone.Only = []string{l.name()}
 		m, err := p.ScoreModel(&alone)
@@ -78,7 +79,7 @@ func (p *Placer) Rank(o Options, scores func(m *onnx.Model) ([]float32, error), 
 		}
 		ranked = append(ranked, Layer{Name: l.name(), Shape: l.shapeText(), SQNR: SQNR(want, got)})
 		if progress != nil {
-			progress(i+1, len(p.net.quantisable(o)))
+			progress(i+1, len(layers))
 		}
 	}
 	slices.SortStableFunc(ranked, func(a, b Layer) int { return cmp.Compare(a.SQNR, b.SQNR) })

@@ -82,7 +82,8 @@ func (j *job) naiveVariant() (*variant, error) {
 // make places the variant with the layers that it keeps, and writes it.
 func (j *job) make(v *variant) error {
 	if v.place == nil {
-		v.content, v.File = j.content, j.model
+		v.model, v.content, v.File = j.graph, j.content, j.model
+		v.Bytes = int64(len(v.content))
 	} else {
 		m, err := v.place(j.options(v.keep))
 		if err != nil {
@@ -102,12 +103,8 @@ func (j *job) make(v *variant) error {
 			return err
 		}
 	}
-	m, err := onnx.Unmarshal(v.content)
-	if err != nil {
-		return fmt.Errorf("read %s again: %w", v.Name, err)
-	}
-	summary := inspect.Inspect(m)
-	v.Bytes, v.Convolutions, v.Integer = int64(len(v.content)), summary.Convolutions, summary.Integer
+	summary := inspect.Inspect(v.model)
+	v.Convolutions, v.Integer = summary.Convolutions, summary.Integer
 	v.Kept = v.keep
 	if v.Name == cpuInt8 {
 		return j.checkFusion(v)

@@ -7,7 +7,6 @@ import (
 	"image/png"
 	"io"
 	"path/filepath"
-	"slices"
 
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/quantize/report"
@@ -49,9 +48,9 @@ func (s Sheet) Write(dir, name string, r *report.Sheet) error {
 		img  image.Image
 	}{
 		{"input", &r.Input, s.Picture.Image()},
-		{"truth", &r.Truth, colored(size, s.Picture.Labels, s.TruthClasses)},
-		{"float", &r.Float, colored(size, s.Float, s.Classes)},
-		{"integer", &r.Integer, colored(size, s.Integer, s.Classes)},
+		{"truth", &r.Truth, evaluate.ClassImage(size, s.Picture.Labels, s.TruthClasses)},
+		{"float", &r.Float, evaluate.ClassImage(size, s.Float, s.Classes)},
+		{"integer", &r.Integer, evaluate.ClassImage(size, s.Integer, s.Classes)},
 		{"disagreement", &r.Disagreement, s.disagreement(size)},
 	}
 	for _, p := range parts {
@@ -64,15 +63,6 @@ func (s Sheet) Write(dir, name string, r *report.Sheet) error {
 	share, err := agreement(s.Float, s.Integer)
 	r.Agreement = 100 * share
 	return err
-}
-
-// colored draws class ids in the colours of their classes, others in black.
-func colored(size image.Rectangle, ids []uint8, classes labels.Set) image.Image {
-	palette := slices.Repeat(color.Palette{color.Black}, 256)
-	for i, c := range classes.Classes {
-		palette[i] = color.NRGBA{c.Color[0], c.Color[1], c.Color[2], 255}
-	}
-	return &image.Paletted{Pix: ids, Stride: size.Dx(), Rect: size, Palette: palette}
 }
 
 // disagreement is the picture in faint grey with pixels in red that the two call differently.

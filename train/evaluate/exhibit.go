@@ -98,15 +98,19 @@ func removeOthers(dir string, kinds []Exhibits, written map[string]bool) error {
 	return nil
 }
 
-func (e Exhibit) write(dir, name string) error {
-	size := image.Rect(0, 0, e.Picture.Width, e.Picture.Height)
+// ClassImage draws class ids, row by row, in the colours of their classes, and others in black.
+// It refers to the ids.
+func ClassImage(size image.Rectangle, ids []uint8, classes labels.Set) image.Image {
 	palette := slices.Repeat(color.Palette{color.Black}, 256)
-	for i, c := range e.Classes.Classes {
+	for i, c := range classes.Classes {
 		palette[i] = color.NRGBA{c.Color[0], c.Color[1], c.Color[2], 255}
 	}
-	classes := func(ids []uint8) image.Image {
-		return &image.Paletted{Pix: ids, Stride: size.Dx(), Rect: size, Palette: palette}
-	}
+	return &image.Paletted{Pix: ids, Stride: size.Dx(), Rect: size, Palette: palette}
+}
+
+func (e Exhibit) write(dir, name string) error {
+	size := image.Rect(0, 0, e.Picture.Width, e.Picture.Height)
+	classes := func(ids []uint8) image.Image { return ClassImage(size, ids, e.Classes) }
 	for part, img := range map[string]image.Image{"image": e.Picture.Image(), "truth": classes(e.Picture.Labels), "prediction": classes(e.Prediction)} {
 		path := filepath.Join(dir, name+"_"+part+".png")
 		if err := atomicfile.Replace(path, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
