@@ -116,6 +116,15 @@ func (n *Node) RemoveAttribute(name string) {
 	n.Attributes = slices.DeleteFunc(n.Attributes, func(a Attribute) bool { return a.Name == name })
 }
 
+// WithOutputs returns a copy of the model whose outputs are the tensors given, without what none
+// of them depends on.
+func (m *Model) WithOutputs(outputs ...Value) *Model {
+	c := m.Clone()
+	c.Graph.Outputs = outputs
+	c.Graph.Prune()
+	return c
+}
+
 // Prune removes nodes, initialisers and descriptions of tensors on which no output depends.
 func (g *Graph) Prune() {
 	x, needed := NewIndex(g), map[string]bool{}

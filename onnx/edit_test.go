@@ -49,6 +49,30 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+func TestWithOutputs(t *testing.T) {
+	m := editable()
+	b := m.WithOutputs(Value{Name: "b", Elem: Float32})
+	if len(b.Graph.Nodes) != 2 || len(b.Graph.Outputs) != 1 || b.Graph.Outputs[0].Name != "b" {
+		t.Errorf("%d nodes and outputs %v are left, want a and b, and the output b", len(b.Graph.Nodes), b.Graph.Outputs)
+	}
+	if !reflect.DeepEqual(m, editable()) {
+		t.Error("the model itself has changed")
+	}
+}
+
+func TestElements(t *testing.T) {
+	for want, shapes := range map[int64][][]int64{
+		24: {{1, 2, 3, 4}}, 1: {{}}, 1 << 48: {{1 << 24, 1 << 24}},
+		0: {nil, {2, -1}, {0, 3}, {1 << 24, 1 << 25}, {math.MaxInt64, math.MaxInt64}, {math.MinInt64}},
+	} {
+		for _, shape := range shapes {
+			if got := (Value{Shape: shape}).Elements(); got != want {
+				t.Errorf("shape %v has %d elements, want %d", shape, got, want)
+			}
+		}
+	}
+}
+
 // TestClone changes everything in a copy.
 func TestClone(t *testing.T) {
 	m, same := editable(), editable()

@@ -20,6 +20,23 @@ type Value struct {
 	rest []byte // fields that are not decoded
 }
 
+// Elements is the number of elements, 0 where the shape is not known, holds nothing or is beyond
+// all memory.
+func (v Value) Elements() int64 {
+	if v.Shape == nil {
+		return 0
+	}
+	const most = 1 << 48
+	elements := int64(1)
+	for _, d := range v.Shape {
+		if d < 1 || d > most/elements {
+			return 0
+		}
+		elements *= d
+	}
+	return elements
+}
+
 // Limits on what a file may list, so that a small hostile one cannot ask for much
 // memory. Real models stay far below.
 const (

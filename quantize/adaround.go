@@ -38,11 +38,12 @@ type GramRecorder struct {
 	rng    *rand.Rand
 }
 
-// NewGramRecorder returns empty grams of the network's layers. The seed picks the patches.
-func (net *Network) NewGramRecorder(seed uint64) *GramRecorder {
+// NewGramRecorder returns empty grams of the layers that read tensors which will be recorded, in
+// their order. The seed picks the patches.
+func (net *Network) NewGramRecorder(tensors []string, seed uint64) *GramRecorder {
 	r := &GramRecorder{grams: Grams{}, rng: rand.New(rand.NewPCG(seed, 0x4772616d))}
 	place := map[string]int{}
-	for i, name := range net.Tensors() {
+	for i, name := range tensors {
 		place[name] = i
 	}
 	for _, l := range net.layers {
@@ -60,7 +61,7 @@ func (net *Network) NewGramRecorder(seed uint64) *GramRecorder {
 	return r
 }
 
-// Record adds one run of the model, whose outputs are those of [Network.Tensors].
+// Record adds one run of the model, of which tensor gives the i-th tensor.
 func (r *GramRecorder) Record(tensor func(i int) (values []float32, shape []int64, err error)) error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))

@@ -146,14 +146,12 @@ func outputs(tb testing.TB, m *onnx.Model, o ort.Options, names ...string) [][]f
 // outputsOf is outputs for certain pictures.
 func outputsOf(tb testing.TB, m *onnx.Model, o ort.Options, seeds []uint64, names ...string) [][]float32 {
 	tb.Helper()
-	m = m.Clone()
-	m.Graph.Outputs = nil
+	var values []onnx.Value
 	for _, name := range names {
-		m.Graph.Outputs = append(m.Graph.Outputs, onnx.Value{Name: name})
+		values = append(values, onnx.Value{Name: name})
 	}
-	m.Graph.Prune()
 	o.Library, o.Threads = trttest.Library(tb), 1
-	probe, err := ort.OpenProbe(m, o)
+	probe, err := ort.OpenProbe(m.WithOutputs(values...), o)
 	if err != nil {
 		tb.Fatal(err)
 	}

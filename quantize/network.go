@@ -3,6 +3,7 @@ package quantize
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/robustnet-edge/robustnet/onnx"
 )
@@ -46,6 +47,13 @@ func (l *layer) output() string {
 }
 
 func (l *layer) outputs() int { return int(l.shape[0]) }
+
+// pointwise tells whether each pixel of the output is of the same pixel of the input alone.
+func (l *layer) pointwise() bool {
+	w := l.window(1, 1)
+	pads := onnx.AttributeOf(l.node, "pads", []int64{0, 0, 0, 0})
+	return w.kernel == [2]int{1, 1} && w.stride == [2]int{1, 1} && l.groups() == 1 && !slices.ContainsFunc(pads, func(p int64) bool { return p != 0 })
+}
 
 // perOutput is the number of weights of one output channel.
 func (l *layer) perOutput() int { return len(l.weight) / l.outputs() }

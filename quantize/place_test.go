@@ -84,10 +84,13 @@ func TestFusion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			integer, float := kernels["QLinearConv"], kernels["Conv"]+kernels["FusedConv"]
+			integer, float := kernels["QLinearConv"], kernels["Conv"]+kernels["FusedConv"]+kernels["MatMul"]
 			t.Logf("%d convolutions in integers, %d in float; %v", integer, float, kernels)
-			if float > 1 || integer != len(net.Layers()) {
+			if float != 1 || integer != len(net.Layers()) {
 				t.Errorf("%d convolutions ran in integers and %d in float, want %d and the class head", integer, float, len(net.Layers()))
+			}
+			if moved := kernels["ReorderInput"] + kernels["ReorderOutput"]; moved > 0 {
+				t.Errorf("features were moved for convolutions in float %d times", moved)
 			}
 			if kernels["Add"]+kernels["Concat"] > 4 { // those of the style vector
 				t.Errorf("additions or joins ran in float: %v", kernels)
@@ -121,7 +124,7 @@ func TestPlacementRules(t *testing.T) {
 		if _, err := trt.ReadCard(marshal(t, m)); err != nil {
 			t.Errorf("%s: %v", flavour, err)
 		}
-		x := onnx.NewIndex(&m.Graph)
+		x, heads := onnx.NewIndex(&m.Graph), 0
 		for _, n := range m.Graph.Nodes {
 			switch n.Op {
 			case "QuantizeLinear", "DequantizeLinear":
@@ -145,11 +148,19 @@ func TestPlacementRules(t *testing.T) {
 				if bias := x.Constant(n.Input(2)); quantised && (bias != nil) != (flavour == "tensorrt") {
 					t.Errorf("%s: the bias of %s is a constant: %v", flavour, n.Name, bias != nil)
 				}
+			case "MatMul":
+				if flavour != "cpu" || n.Name != "final2.0" || x.Constant(n.Inputs[1]).Elem != onnx.Float32 {
+					t.Errorf("%s: %s multiplies a matrix, want the class head of the CPU's model alone, in float32", flavour, n.Name)
+				}
+				heads++
 			case "Clip":
 				if producer := x.Producer(n.Inputs[0]); producer.Op != "Conv" && producer.Op != "Add" {
 					t.Errorf("%s: %s follows %s, want nothing between a convolution and its ReLU6", flavour, n.Name, producer.Op)
 				}
 			}
+		}
+		if flavour == "cpu" && heads != 1 {
+			t.Errorf("cpu: the class head is no product of matrices")
 		}
 	}
 }

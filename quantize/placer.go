@@ -117,12 +117,15 @@ type emitter struct {
 	// values are the tensors that readers take in place of those of the old graph, and levels
 	// those in integers.
 	values, levels map[string]string
-	grids          map[string]histogram.Grid
+	// grids, scales and zeros are those of tensors that are rounded.
+	grids         map[string]histogram.Grid
+	scales, zeros map[string]string
 }
 
 func (net *Network) newEmitter() *emitter {
 	m := net.model.Clone()
-	e := &emitter{net: net, model: m, old: m.Graph.Nodes, values: map[string]string{}, levels: map[string]string{}, grids: map[string]histogram.Grid{}}
+	e := &emitter{net: net, model: m, old: m.Graph.Nodes, values: map[string]string{}, levels: map[string]string{},
+		grids: map[string]histogram.Grid{}, scales: map[string]string{}, zeros: map[string]string{}}
 	e.Builder = onnx.NewBuilder(m) // before the nodes go: it keeps their names apart
 	m.Graph.Nodes = nil
 	m.Graph.Values = nil
@@ -147,28 +150,31 @@ func (e *emitter) copyNode(n *onnx.Node) {
 
 // quantise adds the nodes that round a tensor to its grid.
 func (e *emitter) quantise(name string, grid histogram.Grid) {
-	e.grids[name] = grid
-	scale, zero := e.gridTensors(name, grid)
-	e.levels[name] = e.Node("QuantizeLinear", name+"/levels", []string{name, scale, zero})
-	e.values[name] = e.Node("DequantizeLinear", name+"/rounded", []string{e.levels[name], scale, zero})
+	e.restore(name, e.round(name, grid))
 }
 
-// carry adds the node that makes numbers of levels which a node of the old graph has made.
-func (e *emitter) carry(name string, grid histogram.Grid) {
-	e.grids[name] = grid
-	scale, zero := e.gridTensors(name, grid)
-	e.levels[name] = name
-	e.values[name] = e.Node("DequantizeLinear", name+"/rounded", []string{name, scale, zero})
+// round adds the node that rounds a tensor to its grid, and returns the levels.
+func (e *emitter) round(name string, grid histogram.Grid) (levels string) {
+	e.setGrid(name, grid)
+	return e.Node("QuantizeLinear", name+"/levels", []string{name, e.scales[name], e.zeros[name]})
 }
 
-// gridTensors adds scale and zero-point, without dimensions: with one, ONNX Runtime does not
-// fuse.
-func (e *emitter) gridTensors(name string, grid histogram.Grid) (scale, zero string) {
-	scale = e.Initializer(onnx.NewTensor(name+"/scale", []float32{grid.Scale}))
+// restore adds the node that makes numbers of the levels of a tensor whose grid is set.
+func (e *emitter) restore(name, levels string) {
+	e.levels[name] = levels
+	e.values[name] = e.Node("DequantizeLinear", name+"/rounded", []string{levels, e.scales[name], e.zeros[name]})
+}
+
+// setGrid adds scale and zero-point of a tensor, without dimensions: with one, ONNX Runtime does
+// not fuse.
+func (e *emitter) setGrid(name string, grid histogram.Grid) {
+	e.grids[name] = grid
+	e.scales[name] = e.Initializer(onnx.NewTensor(name+"/scale", []float32{grid.Scale}))
+	zero := onnx.NewTensor(name+"/zero", []uint8{uint8(grid.Zero)})
 	if grid.Kind == histogram.Symmetric {
-		return scale, e.Initializer(onnx.NewTensor(name+"/zero", []int8{int8(grid.Zero)}))
+		zero = onnx.NewTensor(name+"/zero", []int8{int8(grid.Zero)})
 	}
-	return scale, e.Initializer(onnx.NewTensor(name+"/zero", []uint8{uint8(grid.Zero)}))
+	e.zeros[name] = e.Initializer(zero)
 }
 
 // finish returns the model without what is no longer needed.

@@ -34,19 +34,14 @@ func (net *Network) Scores() []string {
 // at which they are computed. With options it has the grids of [Placer.TensorRTFloat32],
 // without, nil, it is the float model.
 func (p *Placer) ScoreModel(o *Options) (*onnx.Model, error) {
-	m := p.net.model.Clone()
+	m := p.net.model
 	if o != nil {
 		var err error
 		if m, err = p.TensorRTFloat32(*o); err != nil {
 			return nil, err
 		}
 	}
-	m.Graph.Outputs = nil
-	for _, name := range p.net.Scores() {
-		m.Graph.Outputs = append(m.Graph.Outputs, onnx.Value{Name: name})
-	}
-	m.Graph.Prune()
-	return m, nil
+	return m.WithOutputs(named(p.net.Scores())...), nil
 }
 
 // Rank compares the class scores of the model with each layer quantised alone with those of the

@@ -125,12 +125,12 @@ func (net *Network) groups() map[string]string {
 
 // Probe returns the prepared model with the tensors that [Network.Tensors] names as its only
 // outputs.
-func (net *Network) Probe() *onnx.Model {
-	m := net.model.Clone()
-	m.Graph.Outputs = nil
-	for _, name := range net.Tensors() {
-		m.Graph.Outputs = append(m.Graph.Outputs, onnx.Value{Name: name})
+func (net *Network) Probe() *onnx.Model { return net.model.WithOutputs(named(net.Tensors())...) }
+
+// named returns outputs of which nothing but the name is said.
+func named(names []string) (values []onnx.Value) {
+	for _, name := range names {
+		values = append(values, onnx.Value{Name: name})
 	}
-	m.Graph.Prune()
-	return m
+	return values
 }

@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
-	"github.com/robustnet-edge/robustnet/internal/memory"
 	"github.com/robustnet-edge/robustnet/internal/sources"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/quantize"
@@ -27,7 +26,6 @@ const tableFile = "calibration.json"
 
 // calibrateModel makes or reads the table, and chooses the ranges.
 func (j *job) calibrateModel(ctx context.Context) (err error) {
-	start := time.Now()
 	if j.calibration != "" {
 		if err = j.readTable(); err == nil {
 			err = j.writeTable()
@@ -47,7 +45,7 @@ func (j *job) calibrateModel(ctx context.Context) (err error) {
 		}
 	}
 	j.report.Calibration = report.Calibration{Pictures: j.table.Pictures, Range: j.choice(), Equalised: j.equalised != nil,
-		Corrected: j.biasCorrection, Adapted: j.grams != nil, Seconds: time.Since(start).Seconds(), PeakBytes: memory.PeakBytes()}
+		Corrected: j.biasCorrection, Adapted: j.grams != nil}
 	return nil
 }
 
@@ -118,13 +116,51 @@ func (j *job) makeTable(ctx context.Context) (err error) {
 }
 
 // observe runs a network over the pictures.
-func (j *job) observe(ctx context.Context, stage string, network *quantize.Network, from []calibrate.Source) (*quantize.Table, error) {
-	probe, err := ort.OpenProbe(network.Probe(), j.engineOptions())
+func (j *job) observe(ctx context.Context, stage string, network *quantize.Network, from []calibrate.Source) (table *quantize.Table, err error) {
+	err = j.eachPart(network, func(probe *ort.Probe, tensors []string, part string) error {
+		partial, err := calibrate.Run(ctx, probe, tensors, from, j.calibrating(stage+part))
+		if err == nil && table != nil {
+			maps.Copy(partial.Tensors, table.Tensors)
+		}
+		table = partial
+		return err
+	})
+	return table, err
+}
+
+// observedBytes is about how much memory the tensors may take that are looked at in one run.
+const observedBytes = 96 << 20
+
+// eachPart calls watch for parts of the network's tensors that are small enough to be held at a
+// time, with a model that computes them and a text for the progress.
+func (j *job) eachPart(network *quantize.Network, watch func(probe *ort.Probe, tensors []string, part string) error) error {
+	// The C library keeps what was freed by thread: on one, the memory of a part serves the next.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	all := network.Probe()
+	tensors, err := ort.Outputs(all, j.engineOptions())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	table, err := calibrate.Run(ctx, probe, network.Tensors(), from, j.calibrating(stage))
-	return table, errors.Join(err, probe.Close())
+	parts := calibrate.Parts(tensors, observedBytes)
+	for i, part := range parts {
+		var names []string
+		for _, v := range part {
+			names = append(names, v.Name)
+		}
+		title := ""
+		if len(parts) > 1 {
+			title = fmt.Sprintf(", part %d of %d", i+1, len(parts))
+		}
+		probe, err := ort.OpenProbe(all.WithOutputs(part...), j.engineOptions())
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(watch(probe, names, title), probe.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (j *job) calibrating(stage string) calibrate.Options {
@@ -138,21 +174,17 @@ const gramPictures = 32
 // recordGrams runs the network that is to be quantised once more.
 func (j *job) recordGrams(ctx context.Context, from []calibrate.Source) error {
 	network := cmp.Or(j.equalised, j.network)
-	probe, err := ort.OpenProbe(network.Probe(), j.engineOptions())
-	if err != nil {
+	j.grams = quantize.Grams{}
+	return j.eachPart(network, func(probe *ort.Probe, tensors []string, part string) error {
+		o := j.calibrating("adaptive rounding" + part)
+		if o.Count == 0 || o.Count > gramPictures {
+			o.Count = gramPictures
+		}
+		recorder := network.NewGramRecorder(tensors, j.seed)
+		_, err := calibrate.Observe(ctx, probe, from, o, recorder.Record)
+		maps.Copy(j.grams, recorder.Grams())
 		return err
-	}
-	o := j.calibrating("adaptive rounding")
-	if o.Count == 0 || o.Count > gramPictures {
-		o.Count = gramPictures
-	}
-	recorder := network.NewGramRecorder(j.seed)
-	_, err = calibrate.Observe(ctx, probe, from, o, recorder.Record)
-	if err = errors.Join(err, probe.Close()); err != nil {
-		return err
-	}
-	j.grams = recorder.Grams()
-	return nil
+	})
 }
 
 // videoEndings are those by which a file is taken for a video.

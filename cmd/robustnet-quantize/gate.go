@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,8 @@ func (j *job) gate(ctx context.Context) error {
 	return nil
 }
 
-// rank orders the layers by their harm to the class scores, and measures what the worst cost.
+// rank orders the layers by their harm to the class scores, and the worst of them by what they
+// are measured to cost on the domain that they cost most.
 func (j *job) rank(ctx context.Context) error {
 	pictures, err := j.rankPictures()
 	if err != nil {
@@ -105,6 +107,9 @@ func (j *job) rank(ctx context.Context) error {
 		}
 		j.report.Layers = append(j.report.Layers, layer)
 	}
+	slices.SortStableFunc(j.report.Layers[:min(measuredLayers, len(ranked))], func(a, b report.Layer) int {
+		return cmp.Compare(slices.Max(b.Drop), slices.Max(a.Drop))
+	})
 	return nil
 }
 
@@ -181,66 +186,6 @@ func (j *job) dropOf(ctx context.Context, layer string) ([]float64, error) {
 		drops = append(drops, j.variants[0].results[i].MIoU-r.MIoU)
 	}
 	return drops, nil
-}
-
-// keepFewest finds the smallest number of the worst layers to leave in float with which the
-// variant passes: it doubles the number until one passes, and halves the rest.
-func (j *job) keepFewest(ctx context.Context, v *variant) error {
-	if len(j.misses(v)) == 0 || v.Name == fp16 {
-		return nil
-	}
-	try := func(n int) (passed bool, err error) {
-		v.keep = slices.Clone(j.keep)
-		for _, l := range j.report.Layers[:n] {
-			v.keep = append(v.keep, l.Name)
-		}
-		if err := j.make(v); err != nil {
-			return false, err
-		}
-		fmt.Fprintf(j.log, "%s with %d layers in float:\n", v.Name, len(v.keep))
-		if err := j.score(ctx, v); err != nil {
-			return false, err
-		}
-		return len(j.misses(v)) == 0, nil
-	}
-	all := len(j.report.Layers)
-	if all == 0 {
-		return nil // all are in float already
-	}
-	failing, passing := 0, 1
-	for {
-		passed, err := try(passing)
-		if err != nil {
-			return err
-		}
-		if passed {
-			break
-		}
-		if passing == all { // the gate says so
-			_, err := try(0)
-			return err
-		}
-		failing, passing = passing, min(2*passing, all)
-	}
-	last := passing
-	for passing-failing > 1 {
-		middle := (failing + passing) / 2
-		passed, err := try(middle)
-		if err != nil {
-			return err
-		}
-		last = middle
-		if passed {
-			passing = middle
-		} else {
-			failing = middle
-		}
-	}
-	if last != passing {
-		_, err := try(passing)
-		return err
-	}
-	return nil
 }
 
 // verdict is the error of a missed gate.

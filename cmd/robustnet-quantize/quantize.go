@@ -9,12 +9,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/internal/memory"
+	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/internal/sources"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
@@ -179,6 +183,8 @@ func (o *runOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer o.progress.Clear()
+	// The models, which stay, are most of the heap: garbage is not to take as much again.
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	j, err := o.open()
 	if err != nil {
 		return err
@@ -254,12 +260,16 @@ func (j *job) options(keep []string) quantize.Options {
 
 // do is the whole way from pictures to report.
 func (j *job) do(ctx context.Context) error {
+	start := time.Now()
 	if err := j.calibrateModel(ctx); err != nil {
 		return err
 	}
 	if err := j.place(); err != nil {
 		return err
 	}
+	j.report.Calibration.Seconds, j.report.Calibration.PeakBytes = time.Since(start).Seconds(), memory.PeakBytes()
+	fmt.Fprintf(j.log, "calibration and placement took %s and %s of memory at most\n",
+		time.Since(start).Round(time.Second), page.Bytes(j.report.Calibration.PeakBytes))
 	for _, v := range j.variants {
 		if err := j.score(ctx, v); err != nil {
 			return err

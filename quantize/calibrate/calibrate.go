@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize"
 	"github.com/robustnet-edge/robustnet/train/data"
 )
@@ -108,4 +110,28 @@ func pick(from []Source, o Options) (places [][]int, count int) {
 		count += n
 	}
 	return places, count
+}
+
+// Parts splits float32 tensors, in their order, so that those of a part take about limit bytes
+// or less, all parts much the same. Each part is then observed in a run of its own, which holds
+// no other tensors. One whose size is not known counts as nothing.
+func Parts(tensors []onnx.Value, limit int64) [][]onnx.Value {
+	var total int64
+	for _, v := range tensors {
+		total += 4 * v.Elements()
+	}
+	var parts [][]onnx.Value
+	share := float64(total) / math.Ceil(max(1, float64(total)/float64(limit)))
+	before := int64(0)
+	for _, v := range tensors {
+		// A tensor belongs to the part in which its middle lies.
+		size := 4 * v.Elements()
+		part := int((float64(before) + float64(size)/2) / max(share, 1))
+		if before += size; part >= len(parts) {
+			parts = append(parts, nil)
+		}
+		last := len(parts) - 1
+		parts[last] = append(parts[last], v)
+	}
+	return parts
 }

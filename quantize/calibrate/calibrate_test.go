@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize"
 	"github.com/robustnet-edge/robustnet/quantize/calibrate"
 	"github.com/robustnet-edge/robustnet/quantize/histogram"
@@ -156,4 +157,31 @@ func (misshapen) Name() string { return "misshapen" }
 func (misshapen) Len() int     { return 1 }
 func (misshapen) Read(_ context.Context, _ []int, each func(p *data.Picture) error) error {
 	return each(&data.Picture{Width: 8, Height: 4, RGB: make([]byte, 5)})
+}
+
+// TestParts splits tensors of 40, 20, 100, 20 and 20 bytes and one of unknown size.
+func TestParts(t *testing.T) {
+	var tensors []onnx.Value
+	for i, n := range []int64{10, 5, 25, 5, -1, 5} {
+		tensors = append(tensors, onnx.Value{Name: fmt.Sprint(i), Shape: []int64{1, n}})
+	}
+	for limit, want := range map[int64]string{1000: "[012345]", 200: "[012345]", 199: "[01 2345]", 100: "[01 2345]", 60: "[0 1 2 345]", 1: "[0 1 2 3 4 5]"} {
+		var got []string
+		for _, part := range calibrate.Parts(tensors, limit) {
+			names := ""
+			for _, v := range part {
+				names += v.Name
+			}
+			got = append(got, names)
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("limit %d: parts %v, want %s", limit, got, want)
+		}
+	}
+	if parts := calibrate.Parts(nil, 10); len(parts) != 0 {
+		t.Errorf("no tensors make %d parts", len(parts))
+	}
+	if parts := calibrate.Parts(tensors[4:5], 10); len(parts) != 1 {
+		t.Errorf("a tensor of unknown size makes %d parts", len(parts))
+	}
 }

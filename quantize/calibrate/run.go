@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/train/data"
 )
@@ -24,26 +22,27 @@ type calibration struct {
 	read    int // pictures so far
 }
 
-// source runs the model on pictures of one source. Reading and restyling go on beside it.
+// source runs the model on pictures of one source, on the caller's goroutine. Reading and
+// restyling go on beside it.
 func (c *calibration) source(ctx context.Context, source Source, places []int) error {
 	if len(places) == 0 {
 		return nil
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	views := make(chan *data.Picture, 1)
-	g.Go(func() error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	views, read := make(chan *data.Picture, 1), make(chan error, 1)
+	go func() {
 		defer close(views)
-		return source.Read(ctx, places, func(p *data.Picture) error { return c.send(ctx, p, views) })
-	})
-	g.Go(func() error {
-		for view := range views {
-			if err := c.observe(view); err != nil {
-				return err
-			}
+		read <- source.Read(ctx, places, func(p *data.Picture) error { return c.send(ctx, p, views) })
+	}()
+	for view := range views {
+		if err := c.observe(view); err != nil {
+			cancel()
+			<-read // it has been told
+			return err
 		}
-		return ctx.Err()
-	})
-	return g.Wait()
+	}
+	return <-read
 }
 
 // send passes a picture on, and its views.

@@ -25,7 +25,8 @@ type Summary struct {
 	Bytes      int64 `json:"parameter_bytes"`
 	// Constants are the parameters by element type, those that take most bytes first.
 	Constants []Constants `json:"constants"`
-	// Convolutions is how many there are, Integer how many have 8-bit weights.
+	// Convolutions is how many there are, products with constant matrices among them, Integer how
+	// many have 8-bit weights.
 	Convolutions int `json:"convolutions"`
 	Integer      int `json:"integer_convolutions"`
 	// Layers are the convolutions in the graph's order.
@@ -48,12 +49,12 @@ type Constants struct {
 	Bytes      int64  `json:"bytes"`
 }
 
-// Layer is a convolution.
+// Layer is a convolution, or the product with a constant matrix that does the same.
 type Layer struct {
 	// Name is the node's, or its output's where it has none.
 	Name string `json:"name"`
-	// Shape is that of the weights: outputs, inputs of a group, kernel. It is null where they
-	// are no constants.
+	// Shape is that of the weights: outputs, inputs of a group, kernel; inputs and outputs of a
+	// matrix. It is null where they are no constants.
 	Shape []int64 `json:"shape"`
 	// Weight and Input are the element types of the levels from which DequantizeLinear makes
 	// what the convolution reads, or of what it reads itself where none is in front of it.

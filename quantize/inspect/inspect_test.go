@@ -119,6 +119,16 @@ func TestInspect(t *testing.T) {
 			[]inspect.Layer{{"a", kernel, "int8", "uint8", "uint8"}, {"head", kernel, "float32", "uint8", "float32"}},
 			[]inspect.Constants{{"float32", 20, 80}, {"int8", 18, 18}, {"uint8", 1, 1}},
 		},
+		"a matrix for a layer of 1×1": {
+			func(g *graph) string {
+				w := g.Initializer(onnx.NewTensor("w", make([]float32, 6), 2, 3))
+				product := g.Node("MatMul", "head", []string{g.round("x", g.float(0.5), unsigned(g, 116)), w})
+				return g.Node("MatMul", "", []string{product, g.Node("Transpose", "", []string{product})})
+			},
+			onnx.Float32, inspect.CPUInt8, 0,
+			[]inspect.Layer{{"head", []int64{2, 3}, "float32", "uint8", "float32"}},
+			[]inspect.Constants{{"float32", 7, 28}, {"uint8", 1, 1}},
+		},
 		"for TensorRT": {
 			func(g *graph) string {
 				g.model.Opset, g.model.IR = 19, 9

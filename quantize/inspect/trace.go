@@ -130,12 +130,14 @@ func (t *trace) gridOf(n *onnx.Node) grid {
 	return grid{point.elem, zero}
 }
 
-// layer returns the layer of a node that is a convolution.
+// layer returns the layer of a node that is a convolution, or that multiplies by a constant
+// matrix as one of 1×1 does.
 func (t *trace) layer(n *onnx.Node) (l Layer, ok bool) {
-	if !is(n, "Conv", "QLinearConv", "ConvInteger") || len(n.Outputs) == 0 {
+	weight := t.input(n, 1)
+	matrix := is(n, "MatMul") && weight.constant != nil && len(weight.constant.Dims) == 2
+	if !is(n, "Conv", "QLinearConv", "ConvInteger") && !matrix || len(n.Outputs) == 0 {
 		return l, false
 	}
-	weight := t.input(n, 1)
 	if n.Op == "QLinearConv" {
 		weight = t.input(n, 3)
 	}

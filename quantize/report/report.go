@@ -55,7 +55,7 @@ type Calibration struct {
 	Corrected bool `json:"bias_corrected"`
 	// Adapted tells whether weights were rounded with regard to what their layers read.
 	Adapted bool `json:"adaround"`
-	// Seconds is the time that calibration took, and PeakBytes the most memory that the process
+	// Seconds is the time that calibration and placement took, and PeakBytes the most memory that the process
 	// held until then.
 	Seconds   float64 `json:"seconds"`
 	PeakBytes int64   `json:"peak_bytes"`

@@ -23,7 +23,8 @@ type Probe struct {
 }
 
 // OpenProbe prepares a model with one input, uint8 [1, H, W, 3], whose outputs are to be looked
-// at. Options.Library and errors are as in [Open].
+// at. Where it says of which shape they are, no more memory is taken than they need.
+// Options.Library and errors are as in [Open].
 func OpenProbe(m *onnx.Model, o Options) (*Probe, error) {
 	if len(m.Graph.Inputs) != 1 {
 		return nil, fmt.Errorf("probe a model: it has %d inputs, want one", len(m.Graph.Inputs))
@@ -64,7 +65,40 @@ func (p *Probe) open(file []byte, image onnx.Value, outputs []onnx.Value, o Opti
 		return err
 	}
 	p.session, err = onnxruntime_go.NewDynamicAdvancedSessionWithONNXData(file, []string{image.Name}, names, options)
-	return err
+	if err != nil {
+		return err
+	}
+	for i, v := range outputs {
+		if v.Elem != onnx.Float32 || v.Elements() < 1 {
+			continue // ONNX Runtime allocates it in the first run
+		}
+		if p.outputs[i], err = onnxruntime_go.NewEmptyTensor[float32](onnxruntime_go.NewShape(v.Shape...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Outputs returns the outputs of a model with the types and shapes that ONNX Runtime finds,
+// dimensions that it does not know as -1. Options.Library and errors are as in [Open].
+func Outputs(m *onnx.Model, o Options) (values []onnx.Value, err error) {
+	file, err := m.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := acquireRuntime(o.Library); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, releaseRuntime()) }()
+	_, outputs, err := onnxruntime_go.GetInputOutputInfoWithONNXData(file)
+	if err != nil {
+		return nil, fmt.Errorf("look at the model's outputs: %w", oneLine(err))
+	}
+	for _, info := range outputs {
+		// ONNX Runtime numbers the types as the format does.
+		values = append(values, onnx.Value{Name: info.Name, Elem: onnx.ElemType(info.DataType), Shape: info.Dimensions})
+	}
+	return values, nil
 }
 
 // Run computes the outputs for a picture of any size, which is only read.
@@ -75,7 +109,7 @@ func (p *Probe) Run(f *camera.Frame) error {
 	if err := p.input.fill(f); err != nil {
 		return fmt.Errorf("run a probe: scale %w", err)
 	}
-	// The first run allocates the outputs, and later ones write into them: memory stays as it is.
+	// Later runs write into the outputs of the first: memory stays as it is.
 	if err := p.session.Run([]onnxruntime_go.Value{p.image}, p.outputs); err != nil {
 		return fmt.Errorf("run a probe: %w", oneLine(err))
 	}
