@@ -200,11 +200,34 @@ const FileVersion = 1
 // WriteJSON stores the report.
 func WriteJSON(path string, r *Report) error {
 	r.Version = FileVersion
+	r.fillLists()
 	return atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	})
+}
+
+// fillLists makes lists that were never begun empty ones, which JSON writes as such.
+func (r *Report) fillLists() {
+	empty(&r.Variants)
+	empty(&r.Domains)
+	empty(&r.Layers)
+	empty(&r.Tensors)
+	empty(&r.Sheets)
+	empty(&r.Gate.Misses)
+	empty(&r.Gate.Kept)
+	empty(&r.Gate.Blamed)
+	for i := range r.Variants {
+		empty(&r.Variants[i].Accuracy)
+		empty(&r.Variants[i].Kept)
+	}
+}
+
+func empty[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
 }
 
 // ReadJSON reads what [WriteJSON] has stored.

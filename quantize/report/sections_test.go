@@ -320,3 +320,25 @@ func TestCalibration(t *testing.T) {
 		t.Errorf("the facts are %q, want %q", got, want)
 	}
 }
+
+// TestWriteJSON wants a report back as it was written, with lists that programs can go through
+// where there is nothing.
+func TestWriteJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	if err := WriteJSON(path, &Report{Variants: []Variant{{Name: "fp32"}}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range []string{"domains", "layers", "tensors", "sheets", "misses", "kept", "blamed", "accuracy"} {
+		if !strings.Contains(string(text), `"`+list+`": []`) {
+			t.Errorf("%s are not an empty list in %s", list, text)
+		}
+	}
+	r, err := ReadJSON(path)
+	if err != nil || r.Version != FileVersion || len(r.Variants) != 1 || r.Variants[0].Name != "fp32" {
+		t.Errorf("read %+v, %v", r, err)
+	}
+}
