@@ -90,26 +90,43 @@ func Observe(ctx context.Context, model Model, from []Source, o Options, record 
 
 // pick chooses pictures of each source at random.
 func pick(from []Source, o Options) (places [][]int, count int) {
-	all := 0
+	var sizes []int
 	for _, source := range from {
-		all += source.Len()
+		sizes = append(sizes, source.Len())
 	}
-	wanted := min(o.Count, all)
-	if o.Count == 0 {
-		wanted = all
-	}
-	before := 0
-	for i, source := range from {
-		// The shares of all sources together are rounded to whole pictures without one to spare.
-		n := (before+source.Len())*wanted/all - before*wanted/all
-		before += source.Len()
+	for i, n := range shares(sizes, o.Count) {
 		rng := rand.New(rand.NewPCG(o.Seed, uint64(i)))
-		chosen := rng.Perm(source.Len())[:n]
+		chosen := rng.Perm(sizes[i])[:n]
 		slices.Sort(chosen)
 		places = append(places, chosen)
 		count += n
 	}
 	return places, count
+}
+
+// shares divides a count among sources by their sizes; 0 takes all. One picture at least is of
+// each, if they are enough for that.
+func shares(sizes []int, count int) []int {
+	all := 0
+	for _, size := range sizes {
+		all += size
+	}
+	if count == 0 || count > all {
+		count = all
+	}
+	of, before := make([]int, len(sizes)), 0
+	for i, size := range sizes {
+		// The shares of all together are rounded to whole pictures without one to spare.
+		of[i] = (before+size)*count/max(all, 1) - before*count/max(all, 1)
+		before += size
+	}
+	for i, size := range sizes {
+		if most := slices.Max(of); of[i] == 0 && size > 0 && most > 1 {
+			of[slices.Index(of, most)]--
+			of[i] = 1
+		}
+	}
+	return of
 }
 
 // Parts splits float32 tensors, in their order, so that those of a part take about limit bytes

@@ -104,6 +104,35 @@ func run(t *testing.T, m calibrate.Model, o calibrate.Options, from ...calibrate
 	return table
 }
 
+// TestSources wants pictures of small sources, too, where large ones can spare them.
+func TestSources(t *testing.T) {
+	for _, tt := range []struct {
+		sizes, want []int
+		count       int
+	}{
+		{[]int{30, 10}, []int{15, 5}, 20},
+		{[]int{1000, 1, 3}, []int{8, 1, 1}, 10},
+		{[]int{1, 1000, 0}, []int{1, 9, 0}, 10},
+		{[]int{5, 5, 5}, []int{0, 1, 1}, 2},
+		{[]int{2, 3}, []int{2, 3}, 0},
+		{[]int{2, 3}, []int{2, 3}, 100},
+	} {
+		var from []calibrate.Source
+		reads := make([][]int, len(tt.sizes))
+		for i, n := range tt.sizes {
+			from = append(from, source{fmt.Sprint(i), n, &reads[i], 0})
+		}
+		run(t, &model{}, calibrate.Options{Count: tt.count}, from...)
+		var got []int
+		for _, read := range reads {
+			got = append(got, len(read))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%d of %v: %v were read, want %v", tt.count, tt.sizes, got, tt.want)
+		}
+	}
+}
+
 // TestStyles wants ranges that reach beyond the pictures, the same ones for the same seed.
 func TestStyles(t *testing.T) {
 	var read []int
