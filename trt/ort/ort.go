@@ -17,6 +17,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/trt"
+	"github.com/robustnet-edge/robustnet/trt/pixels"
 )
 
 // Options choose how a model runs. The zero value is a good default.
@@ -112,14 +113,16 @@ type Engine struct {
 	threads int
 
 	session session
-	input   input
+	input   *pixels.Input
 	mask    []uint8
 	style   []float32
 	closed  bool
 }
 
 func (e *Engine) prepare(model []byte, o Options) error {
-	if err := e.input.open(e.card.Input.CardSize); err != nil {
+	size := e.card.Input.CardSize
+	var err error
+	if e.input, err = pixels.NewInput(size, make([]byte, size.Height*size.Width*3)); err != nil {
 		return err
 	}
 	if err := e.session.open(model, e, o); err != nil {
@@ -153,8 +156,8 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 		return trt.Result{}, fmt.Errorf("infer frame %d: engine: %w", f.Seq, os.ErrClosed)
 	}
 	start := time.Now()
-	if err := e.input.fill(f); err != nil {
-		return trt.Result{}, fmt.Errorf("scale %w", err)
+	if err := e.input.Fill(f); err != nil {
+		return trt.Result{}, err
 	}
 	filled := time.Now()
 	if err := e.session.run(); err != nil {
@@ -177,5 +180,9 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
-	return errors.Join(e.session.close(), e.input.close(), releaseRuntime())
+	err := e.session.close()
+	if e.input != nil {
+		err = errors.Join(err, e.input.Close())
+	}
+	return errors.Join(err, releaseRuntime())
 }

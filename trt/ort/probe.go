@@ -10,12 +10,13 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/trt"
+	"github.com/robustnet-edge/robustnet/trt/pixels"
 )
 
 // Probe is a model of which any tensors are looked at, rather than mask and style. One
 // goroutine may use it at a time.
 type Probe struct {
-	input   input
+	input   *pixels.Input
 	session *onnxruntime_go.DynamicAdvancedSession
 	image   *onnxruntime_go.Tensor[uint8]
 	outputs []onnxruntime_go.Value // nil before the first run
@@ -49,7 +50,9 @@ func OpenProbe(m *onnx.Model, o Options) (*Probe, error) {
 }
 
 func (p *Probe) open(file []byte, image onnx.Value, outputs []onnx.Value, o Options) error {
-	if err := p.input.open(trt.CardSize{Height: int(image.Shape[1]), Width: int(image.Shape[2])}); err != nil {
+	size := trt.CardSize{Height: int(image.Shape[1]), Width: int(image.Shape[2])}
+	var err error
+	if p.input, err = pixels.NewInput(size, make([]byte, size.Height*size.Width*3)); err != nil {
 		return err
 	}
 	options, err := sessionOptions(o)
@@ -61,7 +64,7 @@ func (p *Probe) open(file []byte, image onnx.Value, outputs []onnx.Value, o Opti
 	for i, v := range outputs {
 		names[i] = v.Name
 	}
-	if p.image, err = onnxruntime_go.NewTensor(onnxruntime_go.NewShape(image.Shape...), p.input.pixels); err != nil {
+	if p.image, err = onnxruntime_go.NewTensor(onnxruntime_go.NewShape(image.Shape...), p.input.Pixels()); err != nil {
 		return err
 	}
 	p.session, err = onnxruntime_go.NewDynamicAdvancedSessionWithONNXData(file, []string{image.Name}, names, options)
@@ -106,8 +109,8 @@ func (p *Probe) Run(f *camera.Frame) error {
 	if p.closed {
 		return fmt.Errorf("run a probe: %w", os.ErrClosed)
 	}
-	if err := p.input.fill(f); err != nil {
-		return fmt.Errorf("run a probe: scale %w", err)
+	if err := p.input.Fill(f); err != nil {
+		return fmt.Errorf("run a probe: %w", err)
 	}
 	// Later runs write into the outputs of the first: memory stays as it is.
 	if err := p.session.Run([]onnxruntime_go.Value{p.image}, p.outputs); err != nil {
@@ -117,7 +120,7 @@ func (p *Probe) Run(f *camera.Frame) error {
 }
 
 // Pixels are what the network read in the last run: rows of red, green, blue.
-func (p *Probe) Pixels() []byte { return p.input.pixels }
+func (p *Probe) Pixels() []byte { return p.input.Pixels() }
 
 // Output returns the values of the i-th output, float32, and its shape, which is the same in
 // every run. They hold until the next Run or Close.
@@ -154,5 +157,8 @@ func (p *Probe) Close() error {
 	if p.image != nil {
 		err = errors.Join(err, p.image.Destroy())
 	}
-	return errors.Join(err, p.input.close(), releaseRuntime())
+	if p.input != nil {
+		err = errors.Join(err, p.input.Close())
+	}
+	return errors.Join(err, releaseRuntime())
 }

@@ -29,7 +29,7 @@ type session struct {
 // an error, too, close must be called.
 func (s *session) open(model []byte, e *Engine, o Options) error {
 	in, out := e.card.Input, e.card.Mask
-	image, err1 := tensor(s, e.input.pixels, 1, int64(in.Height), int64(in.Width), 3)
+	image, err1 := tensor(s, e.input.Pixels(), 1, int64(in.Height), int64(in.Width), 3)
 	mask, err2 := tensor(s, e.mask, 1, int64(out.Height), int64(out.Width))
 	style, err3 := tensor(s, e.style, 1, int64(len(e.style)))
 	if err := cmp.Or(err1, err2, err3); err != nil {

@@ -1,4 +1,4 @@
-package ort
+package pixels
 
 import (
 	"math"
@@ -6,17 +6,17 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/camera"
-	"github.com/robustnet-edge/robustnet/trt/trttest"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
-func tinyEngine(tb testing.TB, width, height int) *Engine {
+func newInput(tb testing.TB, width, height int) *Input {
 	tb.Helper()
-	e, err := Load("tiny.onnx", trttest.Model(trttest.Options{InputWidth: width, InputHeight: height}), Options{Library: trttest.Library(tb)})
+	in, err := NewInput(trt.CardSize{Height: height, Width: width}, make([]byte, height*width*3))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { e.Close() })
-	return e
+	tb.Cleanup(func() { in.Close() })
+	return in
 }
 
 func noise(width, height int) *camera.Frame {
@@ -31,7 +31,7 @@ func noise(width, height int) *camera.Frame {
 // What the network sees, on the hardest picture there is, against the filters' definitions.
 func TestInputAgainstDefinition(t *testing.T) {
 	const width, height = 48, 36
-	e := tinyEngine(t, width, height)
+	in := newInput(t, width, height)
 	tests := map[string]struct {
 		width, height int
 		filter        func(f *camera.Frame, x, y, channel int) float64
@@ -52,11 +52,11 @@ func TestInputAgainstDefinition(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := noise(tt.width, tt.height)
-			if err := e.input.fill(f); err != nil {
+			if err := in.Fill(f); err != nil {
 				t.Fatal(err)
 			}
 			worst := 0.0
-			for i, got := range e.input.pixels {
+			for i, got := range in.Pixels() {
 				x, y, rgb := i/3%width, i/3/width, i%3
 				worst = max(worst, math.Abs(float64(got)-tt.filter(f, x, y, 2-rgb)))
 			}
@@ -125,11 +125,11 @@ func halved(n int, filter func(f *camera.Frame, x, y, channel int) float64) func
 func BenchmarkPreprocess(b *testing.B) {
 	for name, size := range map[string][2]int{"720p": {1280, 720}, "1080p": {1920, 1080}, "480x360": {480, 360}} {
 		b.Run(name, func(b *testing.B) {
-			e := tinyEngine(b, 480, 360)
+			in := newInput(b, 480, 360)
 			f := noise(size[0], size[1])
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := e.input.fill(f); err != nil {
+				if err := in.Fill(f); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,4 +1,4 @@
-package ort
+package pixels
 
 import (
 	"errors"
