@@ -123,15 +123,17 @@ func cardOf(h onnx.Header) (*Card, error) {
 	if !ok {
 		return nil, fmt.Errorf("it carries no card, so its classes are unknown; write it with `robustnet-train export`, or add one as metadata %s", CardKey)
 	}
-	card, err := parseCard([]byte(text))
+	card, err := ParseCard([]byte(text))
 	if err != nil {
 		return nil, err
 	}
-	return card, cmp.Or(card.check(), card.checkGraph(h))
+	return card, card.checkGraph(h)
 }
 
-// parseCard looks at the version first: a newer card may differ in anything else.
-func parseCard(text []byte) (*Card, error) {
+// ParseCard reads a card from its JSON and holds it by itself against the contract; the graph
+// that it belongs to is not looked at. It looks at the version first: a newer card may differ in
+// anything else.
+func ParseCard(text []byte) (*Card, error) {
 	var v struct {
 		Version int `json:"version"`
 	}
@@ -145,7 +147,7 @@ func parseCard(text []byte) (*Card, error) {
 	if err := json.Unmarshal(text, card); err != nil {
 		return nil, fmt.Errorf("its card cannot be read: %w", err)
 	}
-	return card, nil
+	return card, card.check()
 }
 
 // check holds the card by itself against the contract.

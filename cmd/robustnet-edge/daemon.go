@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/rs/zerolog"
 
@@ -15,6 +16,8 @@ import (
 	"github.com/robustnet-edge/robustnet/edge"
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/models"
+	"github.com/robustnet-edge/robustnet/trt"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer"
 	"github.com/robustnet-edge/robustnet/trt/ort"
 )
 
@@ -41,6 +44,11 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 	log.Info().Str("model", engine.Card().Name).Str("backend", desc.Backend).Int("threads", desc.Threads).
 		Str("input", size(desc.InputWidth, desc.InputHeight)).Str("mask", size(desc.MaskWidth, desc.MaskHeight)).
 		Msg("model loaded")
+	if e, ok := engine.(*nvinfer.Engine); ok {
+		if captured, reason := e.Captured(); !captured {
+			log.Warn().Str("reason", reason).Msg("inference runs without a CUDA graph, which is slower")
+		}
+	}
 	if ctx.Err() != nil {
 		return nil // asked to stop while the model was loading
 	}
@@ -61,10 +69,15 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 
 func size(width, height int) string { return config.Size{Width: width, Height: height}.String() }
 
-func openModel(c config.Model) (*ort.Engine, error) {
+// openModel loads a model file, or an engine that was built for this GPU; neither takes the
+// other's place.
+func openModel(c config.Model) (trt.Engine, error) {
 	o := ort.Options{Library: c.Library, Threads: c.Threads}
-	if c.Path == "" {
+	switch {
+	case c.Path == "":
 		return ort.Load(models.DefaultName, models.Default, o)
+	case filepath.Ext(c.Path) == nvinfer.FileEnding:
+		return nvinfer.Open(c.Path, nvinfer.Options{})
 	}
 	return ort.Open(c.Path, o)
 }

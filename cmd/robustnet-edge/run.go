@@ -13,6 +13,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer"
 )
 
 const program = "robustnet-edge"
@@ -29,7 +30,11 @@ Exit codes:
   0  done, or stopped by SIGINT or SIGTERM
   1  failure, or a fault in the configuration file or the environment
   2  fault on the command line
+  4  the GPU failed beyond recovery in this process; start it anew
 `
+
+// gpuBroken is the exit code after a failure that only a new process gets over.
+const gpuBroken = 4
 
 const examples = `  robustnet-edge --camera /dev/video0
   robustnet-edge --camera 'file:drive.mp4?pace=0' --output drawn.mp4 --masks labels/
@@ -52,6 +57,9 @@ func exitCode(err error) int {
 	var faults config.Faults
 	if cli.IsUsage(err) || errors.As(err, &faults) && faults.Usage() {
 		return cli.Usage
+	}
+	if errors.Is(err, nvinfer.ErrBroken) {
+		return gpuBroken
 	}
 	return cli.Failure
 }

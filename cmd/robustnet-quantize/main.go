@@ -1,6 +1,6 @@
 // Command robustnet-quantize makes INT8 and FP16 models of a float one (run), holds them to
-// their accuracy on domains that they never saw, compares the speed of model files (bench) and
-// shows what is in one (info).
+// their accuracy on domains that they never saw, builds TensorRT engines of them (build),
+// compares the speed of model files (bench) and shows what is in one (info).
 package main
 
 import (

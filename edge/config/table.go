@@ -56,7 +56,7 @@ func (c *Camera) settings() []setting {
 
 func (m *Model) settings() []setting {
 	return []setting{
-		{"model.path", "model", "model file (ONNX); nothing for the model inside the program",
+		{"model.path", "model", "model file (ONNX) or TensorRT engine; nothing for the model inside the program",
 			path(&m.Path, "file", "")},
 		{"model.threads", "threads", "CPU threads for inference; 0 for all cores but one",
 			whole(&m.Threads, 0, 256)},

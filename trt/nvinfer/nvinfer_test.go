@@ -1,0 +1,309 @@
+package nvinfer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/onnx"
+	"github.com/robustnet-edge/robustnet/trt"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer/shimtest"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
+)
+
+func load(tb testing.TB) *nvinfer.Library {
+	tb.Helper()
+	l, err := nvinfer.Load(shimtest.Library(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := errors.Join(l.Close(), l.Close()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return l
+}
+
+// card is that of trttest's model, whose sizes the shim has.
+func card(tb testing.TB) (*trt.Card, []byte) {
+	tb.Helper()
+	c, err := trt.ReadCard(trttest.Model(trttest.Options{}))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c, text
+}
+
+func TestLoad(t *testing.T) {
+	shim := shimtest.Library(t)
+	want := nvinfer.Device{TensorRT: "10.3.0", CUDA: "12.6", GPU: "Orin (fake)", Capability: "8.7", Processors: 8, Integrated: true}
+	if got := load(t).Device(); got != want {
+		t.Errorf("device %+v, want %+v", got, want)
+	}
+	empty := filepath.Join(t.TempDir(), "librobustnet-trt10.so")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		path, fake string
+		kind       error
+		want       string
+	}{
+		"no TensorRT":         {shim, "missing", nvinfer.ErrMissing, "libnvinfer.so.10: cannot open shared object file"},
+		"no GPU":              {shim, "no-gpu", nvinfer.ErrDevice, "there is no GPU"},
+		"an old shim":         {shim, "old", nvinfer.ErrMissing, "another version of this program"},
+		"no such shim":        {"/nowhere.so", "", nvinfer.ErrMissing, "packaging/build-tensorrt.sh"},
+		"not a library":       {empty, "", nvinfer.ErrMissing, "librobustnet-trt10.so"},
+		"nothing beside here": {"", "", nvinfer.ErrMissing, "no librobustnet-trt10.so"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("FAKE_SHIM", tt.fake)
+			t.Setenv("ROBUSTNET_TENSORRT_LIBRARY", "")
+			l, err := nvinfer.Load(tt.path)
+			if !errors.Is(err, tt.kind) || !strings.Contains(fmt.Sprint(err), tt.want) || strings.Contains(fmt.Sprint(err), "\n") {
+				t.Errorf("error %v, want one line with %q that is %v", err, tt.want, tt.kind)
+			}
+			if l != nil {
+				t.Error("a library came with the error")
+			}
+		})
+	}
+}
+
+// TestBuild hands options and progress through, and stops when told to.
+func TestBuild(t *testing.T) {
+	l := load(t)
+	m, err := onnx.Unmarshal(trttest.Model(trttest.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	o := nvinfer.BuildOptions{Level: 4, WorkspaceBytes: 1 << 30, Detailed: true, TimingCache: make([]byte, 7),
+		Progress: func(phase string, done, total int) {
+			steps = append(steps, fmt.Sprintf("%s %d/%d", phase, done, total))
+		}}
+	plan, err := l.Build(t.Context(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(plan.TimingCache), "precision 0 level 4 workspace 1073741824 detailed 1 cache 7"; got != want {
+		t.Errorf("the shim was told %q, want %q", got, want)
+	}
+	if got, want := strings.Join(steps, ", "), "Build 0/4, Build 1/4, Build 2/4, Build 3/4, Build 4/4"; got != want {
+		t.Errorf("progress %s, want that of the outer phase alone: %s", got, want)
+	}
+	if string(plan.Bytes) != "PLAN good" {
+		t.Errorf("plan %q", plan.Bytes)
+	}
+	weak := nvinfer.BuildOptions{Weak: true}
+	if plan, err = l.Build(t.Context(), m, weak); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 1 ")) {
+		t.Errorf("weak: %v, %s; want FP16", err, plan.TimingCache)
+	}
+	rounded := m.Clone()
+	rounded.Graph.Nodes = append(rounded.Graph.Nodes, &onnx.Node{Op: "QuantizeLinear", Inputs: []string{"unit", "full"}, Outputs: []string{"levels"}})
+	if plan, err = l.Build(t.Context(), rounded, weak); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 3 ")) {
+		t.Errorf("weak with Q/DQ: %v, want FP16 and INT8", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Progress = func(_ string, done, _ int) {
+		if done == 2 {
+			cancel()
+		}
+	}
+	if _, err := l.Build(ctx, m, o); !errors.Is(err, nvinfer.ErrCancelled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := l.Build(ctx, m, o); !errors.Is(err, nvinfer.ErrCancelled) {
+		t.Errorf("cancelled before: %v", err)
+	}
+	t.Setenv("FAKE_SHIM", "unreadable")
+	if _, err := l.Build(t.Context(), m, nvinfer.BuildOptions{}); !errors.Is(err, nvinfer.ErrModel) || !strings.Contains(fmt.Sprint(err), "node 3 (Conv): unsupported") {
+		t.Errorf("a model that TensorRT cannot read: %v", err)
+	}
+	if _, err := l.Build(t.Context(), m, nvinfer.BuildOptions{Level: 6}); err == nil {
+		t.Error("level 6 is taken")
+	}
+}
+
+// save writes an engine of the plan that the shim has for a name.
+func save(t *testing.T, plan string, change func(*nvinfer.Sidecar)) string {
+	t.Helper()
+	_, text := card(t)
+	s := nvinfer.Sidecar{Card: text, Device: load(t).Device(), Model: nvinfer.Origin{Path: "/models/my street.onnx"}, Build: nvinfer.Build{Level: 5, WorkspaceBytes: 512 << 20}}
+	if change != nil {
+		change(&s)
+	}
+	path := filepath.Join(t.TempDir(), "street.engine")
+	if err := nvinfer.Save(path, []byte("PLAN "+plan), s); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// painted is a frame of the network's size whose red rises by pixel.
+func painted() *camera.Frame {
+	f := &camera.Frame{Pix: make([]byte, 36*48*3), Width: 48, Height: 36}
+	for i := range 36 * 48 {
+		f.Pix[3*i+2] = byte(i)
+	}
+	return f
+}
+
+func TestEngine(t *testing.T) {
+	e, err := nvinfer.Open(save(t, "good", nil), nvinfer.Options{Library: shimtest.Library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var engine trt.Engine = e
+	if d := engine.Describe(); d.Backend != "TensorRT 10.3.0, Orin (fake)" || d.InputWidth != 48 || d.MaskHeight != 18 || d.StyleLen != 6 {
+		t.Errorf("described as %+v", d)
+	}
+	for run := range 3 {
+		r, err := engine.Run(painted())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Mask) != 18*24 || r.Mask[25] != byte(2*48+2) || len(r.Style) != 6 || r.Style[5] != float32(run+1) {
+			t.Errorf("run %d: mask %v…, style %v", run, r.Mask[24:27], r.Style)
+		}
+	}
+	if ok, reason := e.Captured(); !ok || reason != "" {
+		t.Errorf("captured %t, %q", ok, reason)
+	}
+	if layers, err := e.Profile(); err != nil || len(layers) != 2 || layers[1] != (nvinfer.LayerTime{Layer: "conv2", Time: 1500 * time.Microsecond}) {
+		t.Errorf("layers %v, %v", layers, err)
+	}
+	if text, err := e.Inspect(); err != nil || string(text) != `{"Layers": []}` {
+		t.Errorf("inspected as %s, %v", text, err)
+	}
+	engine.Interrupt()
+	if _, err := engine.Run(painted()); !errors.Is(err, trt.ErrInterrupted) {
+		t.Errorf("interrupted: %v", err)
+	}
+	if err := errors.Join(engine.Close(), engine.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := engine.Run(painted()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := e.Profile(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("profile of a closed one: %v", err)
+	}
+	if _, err := e.Inspect(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("inspection of a closed one: %v", err)
+	}
+	engine.Interrupt()
+}
+
+func TestRunAllocatesNothing(t *testing.T) {
+	e, err := nvinfer.Open(save(t, "good", nil), nvinfer.Options{Library: shimtest.Library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	f := painted()
+	if n := testing.AllocsPerRun(50, func() {
+		if _, err := e.Run(f); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations a frame, want none", n)
+	}
+}
+
+// TestFaults holds the engine file to this machine, and errors of a run to their kinds.
+func TestFaults(t *testing.T) {
+	shim := shimtest.Library(t)
+	const command = "run: robustnet-quantize build --model '/models/my street.onnx' --out "
+	open := func(path string) error {
+		e, err := nvinfer.Open(path, nvinfer.Options{Library: shim})
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		for range 3 {
+			if _, err := e.Run(painted()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for name, tt := range map[string]struct {
+		path string
+		kind error
+		want []string
+	}{
+		"another version":    {save(t, "good", func(s *nvinfer.Sidecar) { s.Device.TensorRT = "10.16.2" }), nvinfer.ErrStale, []string{"built with TensorRT 10.16.2 and this machine has 10.3.0", command, " --level 5 --workspace 512"}},
+		"another GPU":        {save(t, "good", func(s *nvinfer.Sidecar) { s.Device.GPU = "Thor" }), nvinfer.ErrStale, []string{"built for Thor", command}},
+		"another capability": {save(t, "good", func(s *nvinfer.Sidecar) { s.Device.Capability = "11.0" }), nvinfer.ErrStale, []string{"(compute capability 11.0)", command}},
+		"fewer processors":   {save(t, "good", func(s *nvinfer.Sidecar) { s.Device.Processors = 4 }), nvinfer.ErrStale, []string{"with 4 processors", command}},
+		"a damaged plan":     {damage(t, save(t, "good", nil)), nvinfer.ErrStale, []string{"it is not the plan that street.engine.json describes", command}},
+		"no sidecar":         {remove(t, save(t, "good", nil)), nvinfer.ErrStale, []string{"street.engine.json is missing", "robustnet-quantize build"}},
+		"no card":            {save(t, "good", func(s *nvinfer.Sidecar) { s.Card = []byte(`{}`) }), trt.ErrContract, nil},
+		"another model": {save(t, "good", func(s *nvinfer.Sidecar) {
+			s.Card = bytes.Replace(s.Card, []byte(`"width":48`), []byte(`"width":64`), 1)
+		}), trt.ErrContract, []string{"tensor image"}},
+		"a wrong type":  {save(t, "mask-type", nil), trt.ErrContract, []string{"tensor mask"}},
+		"no style":      {save(t, "no-style", nil), trt.ErrContract, []string{"no tensor style"}},
+		"no plan":       {save(t, "", func(*nvinfer.Sidecar) {}), nil, nil},
+		"no memory":     {save(t, "memory", nil), nvinfer.ErrMemory, []string{"CUDA error 2"}},
+		"a failing run": {save(t, "run", nil), nvinfer.ErrRun, []string{"infer frame 0", "refused"}},
+		"a broken GPU":  {save(t, "broken", nil), nvinfer.ErrBroken, []string{"719"}},
+		"no engine":     {filepath.Join(t.TempDir(), "none.engine"), nvinfer.ErrStale, nil},
+	} {
+		err := open(tt.path)
+		if !errors.Is(err, tt.kind) {
+			t.Errorf("%s: error %v, want one that is %v", name, err, tt.kind)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(fmt.Sprint(err), want) || strings.Contains(fmt.Sprint(err), "\n") {
+				t.Errorf("%s: error %q, want one line with %q", name, err, want)
+			}
+		}
+	}
+}
+
+func damage(t *testing.T, path string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("PLAN baad"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func remove(t *testing.T, path string) string {
+	t.Helper()
+	if err := os.Remove(path + nvinfer.SidecarEnding); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestRefusedCapture runs without a graph, and says why.
+func TestRefusedCapture(t *testing.T) {
+	e, err := nvinfer.Open(save(t, "no-graph", nil), nvinfer.Options{Library: shimtest.Library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if ok, reason := e.Captured(); ok || reason != "capture a run: not permitted" {
+		t.Errorf("captured %t, %q", ok, reason)
+	}
+	if _, err := e.Run(painted()); err != nil {
+		t.Error(err)
+	}
+}
