@@ -60,3 +60,16 @@ type Result struct {
 	// Preprocess and Infer are the times spent on scaling the frame and in the network.
 	Preprocess, Infer time.Duration
 }
+
+// Provider is what computes an ONNX model in a runtime that has several.
+type Provider string
+
+// The providers.
+const (
+	CPU      Provider = "cpu"
+	CUDA     Provider = "cuda"
+	TensorRT Provider = "tensorrt"
+)
+
+// Providers lists them.
+func Providers() []Provider { return []Provider{CPU, CUDA, TensorRT} }

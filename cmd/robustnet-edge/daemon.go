@@ -72,7 +72,7 @@ func size(width, height int) string { return config.Size{Width: width, Height: h
 // openModel loads a model file, or an engine that was built for this GPU; neither takes the
 // other's place.
 func openModel(c config.Model) (trt.Engine, error) {
-	o := ort.Options{Library: c.Library, Threads: c.Threads}
+	o := ort.Options{Library: c.Library, Threads: c.Threads, Provider: c.Provider}
 	switch {
 	case c.Path == "":
 		return ort.Load(models.DefaultName, models.Default, o)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/robustnet-edge/robustnet/edge/view"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // Config is what the daemon needs to know. [Default] makes a usable one.
@@ -46,6 +47,8 @@ type Model struct {
 	Path string
 	// Threads is the number of CPU threads for inference; 0 leaves one core to the rest.
 	Threads int
+	// Provider is what computes an ONNX model; engines of TensorRT need none.
+	Provider trt.Provider
 	// Library is the file of libonnxruntime; empty to look for it.
 	Library string
 }
@@ -134,6 +137,7 @@ func Default() Config {
 			NoFrame:  5 * time.Second,
 			RetryMax: 15 * time.Second,
 		},
+		Model:   Model{Provider: trt.CPU},
 		Overlay: Overlay{Visualize: view.Overlay, Alpha: 0.5, Legend: true, Stats: true},
 		Stream: Stream{
 			RTSP:        "127.0.0.1:8554",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/edge/view"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // setting is one row of the table: a field of a Config and its names.
@@ -60,6 +61,8 @@ func (m *Model) settings() []setting {
 			path(&m.Path, "file", "")},
 		{"model.threads", "threads", "CPU threads for inference; 0 for all cores but one",
 			whole(&m.Threads, 0, 256)},
+		{"model.provider", "provider", "what computes an ONNX model; those of GPUs need an ONNX Runtime that has them",
+			oneOf(&m.Provider, trt.Providers()...)},
 		{"model.library", "onnxruntime", "file of libonnxruntime; nothing to look for it",
 			path(&m.Library, "file", "")},
 	}

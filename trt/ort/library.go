@@ -9,6 +9,7 @@ import (
 	"github.com/yalue/onnxruntime_go"
 
 	"github.com/robustnet-edge/robustnet/internal/library"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // ErrLibrary is wrapped when ONNX Runtime itself cannot be loaded.
@@ -28,8 +29,8 @@ var runtimeUse struct {
 	library string
 }
 
-// acquireRuntime loads the library for one engine more.
-func acquireRuntime(library string) error {
+// acquireRuntime loads the library for one engine more, if it has the provider.
+func acquireRuntime(library string, provider trt.Provider) error {
 	u := &runtimeUse
 	u.Lock()
 	defer u.Unlock()
@@ -37,11 +38,17 @@ func acquireRuntime(library string) error {
 		if library != "" && library != u.library {
 			return fmt.Errorf("%w from %s: %s is in use", ErrLibrary, library, u.library)
 		}
+		if err := checkProvider(provider, u.library); err != nil {
+			return err
+		}
 		u.engines++
 		return nil
 	}
 	path, err := findLibrary(library)
 	if err != nil {
+		return err
+	}
+	if err := checkProvider(provider, path); err != nil {
 		return err
 	}
 	onnxruntime_go.SetSharedLibraryPath(path)

@@ -1,16 +1,18 @@
-// Package ort runs models with ONNX Runtime on the CPU.
+// Package ort runs models with ONNX Runtime: on the CPU, or on what a build of it has besides.
 //
 // The library is loaded when the first engine is opened, never linked: programs that
 // import this package start without it. It is unloaded when the last engine is closed.
 package ort
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/yalue/onnxruntime_go"
@@ -29,6 +31,9 @@ type Options struct {
 	// Threads is the number of CPU threads for inference. 0 or less leaves one of the
 	// cores that the process may use to the rest of the pipeline.
 	Threads int
+	// Provider computes the model; empty is the CPU. Operators that it does not know run on the
+	// CPU. With TensorRT, the first start builds an engine, which takes minutes.
+	Provider trt.Provider
 	// Unfused computes quantised models as they are written, rounding between operators of
 	// floating point, rather than with kernels for integers. It shows what another runtime's
 	// placement of the same model comes to.
@@ -89,12 +94,12 @@ func Load(name string, model []byte, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
-	if err := acquireRuntime(o.Library); err != nil {
+	if err := acquireRuntime(o.Library, o.Provider); err != nil {
 		return nil, err
 	}
 	e := &Engine{
 		card:    card,
-		backend: "ONNX Runtime " + onnxruntime_go.GetVersion() + " CPU",
+		backend: "ONNX Runtime " + onnxruntime_go.GetVersion() + " " + strings.ToUpper(string(cmp.Or(o.Provider, trt.CPU))),
 		threads: o.threads(),
 		mask:    make([]uint8, card.Mask.Height*card.Mask.Width),
 		style:   make([]float32, len(card.Style.Mean)),

@@ -38,7 +38,7 @@ func OpenProbe(m *onnx.Model, o Options) (*Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := acquireRuntime(o.Library); err != nil {
+	if err := acquireRuntime(o.Library, o.Provider); err != nil {
 		return nil, err
 	}
 	p := &Probe{outputs: make([]onnxruntime_go.Value, len(m.Graph.Outputs))}
@@ -89,7 +89,7 @@ func Outputs(m *onnx.Model, o Options) (values []onnx.Value, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := acquireRuntime(o.Library); err != nil {
+	if err := acquireRuntime(o.Library, o.Provider); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, releaseRuntime()) }()

@@ -81,6 +81,9 @@ func sessionOptions(options Options) (*onnxruntime_go.SessionOptions, error) {
 	if options.profile != "" {
 		err = errors.Join(err, o.EnableProfiling(options.profile))
 	}
+	if err == nil {
+		err = appendProvider(o, options.Provider)
+	}
 	if err != nil {
 		o.Destroy()
 		return nil, fmt.Errorf("set session options: %w", err)
