@@ -103,10 +103,16 @@ func asides(m *onnx.Model, nodes []*onnx.Node) map[*onnx.Node]bool {
 	return aside
 }
 
-// spread adds to the wide tensors those that are made of them by rounding, and the weights of
-// convolutions that read or make one, so that no Cast stands between these and their levels.
+// spread adds to the wide tensors those that activations make them of, whose values nobody has
+// observed, those that are made of them by rounding, and the weights of convolutions that read or
+// make one, so that no Cast stands between these and their levels.
 func spread(wide map[string]bool, nodes []*onnx.Node, x *onnx.Index) map[string]bool {
 	all := maps.Clone(wide)
+	for _, n := range nodes {
+		if is(n, "Relu", "Clip") && len(n.Inputs) > 0 && len(n.Outputs) > 0 && all[n.Outputs[0]] {
+			all[n.Inputs[0]] = true
+		}
+	}
 	for _, n := range nodes {
 		if is(n, "DequantizeLinear") && len(n.Inputs) > 0 && len(n.Outputs) > 0 {
 			if q := x.Producer(n.Inputs[0]); is(q, "QuantizeLinear") && len(q.Inputs) > 0 && all[q.Inputs[0]] {

@@ -124,12 +124,18 @@ func calibrated(tb testing.TB, net *quantize.Network, c histogram.Choice) (*quan
 // record calibrates on a few pictures.
 func record(tb testing.TB, net *quantize.Network) *quantize.Table {
 	tb.Helper()
+	return recordOn(tb, net, smooth{4})
+}
+
+// recordOn calibrates on certain pictures.
+func recordOn(tb testing.TB, net *quantize.Network, source calibrate.Source) *quantize.Table {
+	tb.Helper()
 	probe, err := ort.OpenProbe(net.Probe(), ort.Options{Library: trttest.Library(tb), Threads: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer probe.Close()
-	table, err := calibrate.Run(tb.Context(), probe, net.Tensors(), []calibrate.Source{smooth{4}}, calibrate.Options{})
+	table, err := calibrate.Run(tb.Context(), probe, net.Tensors(), []calibrate.Source{source}, calibrate.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -146,6 +152,16 @@ func outputs(tb testing.TB, m *onnx.Model, o ort.Options, names ...string) [][]f
 // outputsOf is outputs for certain pictures.
 func outputsOf(tb testing.TB, m *onnx.Model, o ort.Options, seeds []uint64, names ...string) [][]float32 {
 	tb.Helper()
+	var frames []*camera.Frame
+	for _, seed := range seeds {
+		frames = append(frames, frame(picture(seed)))
+	}
+	return outputsOn(tb, m, o, frames, names...)
+}
+
+// outputsOn is outputs for certain frames.
+func outputsOn(tb testing.TB, m *onnx.Model, o ort.Options, frames []*camera.Frame, names ...string) [][]float32 {
+	tb.Helper()
 	var values []onnx.Value
 	for _, name := range names {
 		values = append(values, onnx.Value{Name: name})
@@ -157,8 +173,8 @@ func outputsOf(tb testing.TB, m *onnx.Model, o ort.Options, seeds []uint64, name
 	}
 	defer probe.Close()
 	all := make([][]float32, len(names))
-	for _, seed := range seeds {
-		if err := probe.Run(frame(picture(seed))); err != nil {
+	for _, f := range frames {
+		if err := probe.Run(f); err != nil {
 			tb.Fatal(err)
 		}
 		for i := range names {

@@ -142,6 +142,12 @@ func (c *Channel) add(values []float32, seen float64) {
 	c.Max = max(c.Max, float64(high), -float64(low))
 }
 
+// possible tells whether values of float32 can be spread so.
+func (c Channel) possible() bool {
+	const rounding = 1 + 1e-6
+	return c.Max >= 0 && c.Max <= math.MaxFloat32 && math.Abs(c.Mean) <= c.Max*rounding && c.Power >= 0 && c.Power <= c.Max*c.Max*rounding
+}
+
 // Table returns what has been recorded.
 func (r *Recorder) Table(model string, pictures Pictures) *Table {
 	t := &Table{Version: tableVersion, Model: model, Pictures: pictures, Tensors: map[string]*Tensor{}}
@@ -192,6 +198,11 @@ func (t *Table) check() error {
 		for name, tensor := range tensors {
 			if tensor == nil || tensor.Values == nil {
 				return fmt.Errorf("tensor %s has no values", name)
+			}
+			for i, c := range tensor.Channels {
+				if !c.possible() {
+					return fmt.Errorf("channel %d of tensor %s cannot have mean %v, power %v and greatest magnitude %v", i, name, c.Mean, c.Power, c.Max)
+				}
 			}
 		}
 	}

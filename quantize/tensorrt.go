@@ -30,7 +30,7 @@ func (p *Placer) TensorRTFloat32(o Options) (*onnx.Model, error) {
 			rounded[l.input()] = true
 		}
 	}
-	skips := p.net.skips(o)
+	skips, wide := p.net.skips(o), p.wide()
 	for _, name := range skips {
 		rounded[name] = true
 	}
@@ -38,7 +38,11 @@ func (p *Placer) TensorRTFloat32(o Options) (*onnx.Model, error) {
 		l := p.net.layer(n.Name)
 		switch skip := skips[n.Name]; {
 		case l != nil && o.quantised(l):
-			q := quantiseWeights(l.weight, l.outputs(), o.PerTensorWeights, halfScales)
+			least := halfScales
+			if wide[l.input()] || wide[l.output()] { // then they stay in float32
+				least = singleScales
+			}
+			q := quantiseWeights(l.weight, l.outputs(), o.PerTensorWeights, least)
 			o.adapt(l, q)
 			n.Inputs[0], n.Inputs[1] = e.value(n.Inputs[0]), e.dequantised(l, q)
 			if means := p.means(l); o.CorrectBias && means != nil {

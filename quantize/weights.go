@@ -48,6 +48,12 @@ func (o Options) adapt(l *layer, q levels) {
 // halfScales are the least scales of weights for TensorRT: the least normal number of float16.
 func halfScales(int) float64 { return 0x1p-14 }
 
+// singleScales are the least where scales are float32, so small that no weight matters below.
+func singleScales(int) float64 { return smallestScale }
+
+// smallestScale is for what is all zero. The product of two such is still a normal float32.
+const smallestScale = 0x1p-60
+
 // rounded returns the weights that the levels stand for.
 func (q levels) rounded() []float32 {
 	values, per := make([]float32, len(q.values)), len(q.values)/len(q.scales)
@@ -60,9 +66,8 @@ func (q levels) rounded() []float32 {
 // biasScales returns the least scales of weights with which a bias, in steps of the input's
 // scale times the weights', fits into an int32.
 func biasScales(bias []float32, inputScale float32) func(o int) float64 {
-	const smallest = 0x1p-100 // for channels that are all zero
 	return func(o int) float64 {
-		return max(math.Abs(float64(bias[o]))/(float64(inputScale)*(1<<30)), smallest)
+		return max(math.Abs(float64(bias[o]))/(float64(inputScale)*(1<<30)), smallestScale)
 	}
 }
 

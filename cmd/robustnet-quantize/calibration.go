@@ -66,7 +66,7 @@ func (j *job) readTable() (err error) {
 		return nil
 	}
 	if j.table.Equalised == nil {
-		return cli.Usagef("--calibration %s was made with --equalise=false; give that, too, or calibrate anew", j.calibration)
+		return cli.Usagef("--calibration %s has no ranges of the equalised model: its run was stopped, or had --equalise=false; give that, too, or calibrate anew", j.calibration)
 	}
 	if j.equalised, err = quantize.Open(j.graph); err != nil {
 		return err

@@ -193,12 +193,17 @@ func (o *runOptions) run(ctx context.Context) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, trt.ErrInterrupted)) {
 		o.progress.Clear()
 		fmt.Fprintf(o.log, "stopped; what is in %s is not complete\n", o.out)
-		if j.table != nil {
+		if j.calibrated() {
 			fmt.Fprintf(o.log, "go on without calibrating again: --calibration %s\n", shell.Quote(filepath.Join(o.out, tableFile)))
 		}
 		return nil
 	}
 	return err
+}
+
+// calibrated tells whether the table that is stored is all that a run with --calibration needs.
+func (j *job) calibrated() bool {
+	return j.table != nil && (!j.equalise || j.table.Equalised != nil) && !j.adaround
 }
 
 // open reads model and domains, so that faults show before anything takes long.

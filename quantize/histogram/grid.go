@@ -48,7 +48,8 @@ func GridOf(kind Kind, r Range) Grid {
 func stepOf(step, smallest float64) float32 { return float32(max(step, smallest)) }
 
 const (
-	smallestStep = 0x1p-100
+	// smallestStep times the least scale of weights is still a normal float32.
+	smallestStep = 0x1p-60
 	// smallestHalf is the least normal number of float16, which scales are for TensorRT.
 	smallestHalf = 0x1p-14
 )
