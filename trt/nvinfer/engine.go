@@ -18,10 +18,18 @@ import (
 type Options struct {
 	// Library is the path of the shim, see [Load].
 	Library string
+	// Kernel is the file of the kernel that scales frames on the GPU, as packaging/build-tensorrt.sh
+	// makes it where nvcc is there; empty takes the one beside the shim. Without one, the CPU
+	// scales.
+	Kernel string
 }
 
-// Engine is a plan in TensorRT. It implements [trt.Engine]: frames are scaled on the CPU into
-// memory that the GPU reads, too, and the mask is read where the GPU wrote it.
+// kernelName is that of the kernel's file.
+const kernelName = "robustnet-scale.fatbin"
+
+// Engine is a plan in TensorRT. It implements [trt.Engine]: frames are scaled on the GPU, in the
+// same graph, or else on the CPU into memory that the GPU reads, too; the mask is read where the
+// GPU wrote it.
 type Engine struct {
 	library *Library // nil if it is the caller's
 	native  *nativeEngine
@@ -29,6 +37,7 @@ type Engine struct {
 	device  Device
 
 	input       *pixels.Input
+	scaling     scaling
 	mask        []uint8
 	style       []float32
 	interrupted atomic.Bool
@@ -56,6 +65,9 @@ func Open(path string, o Options) (*Engine, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	e.library = l
+	if err := e.scaleOnGPU(o.Kernel); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine %s: %w", path, err), e.Close())
+	}
 	return e, nil
 }
 
@@ -147,7 +159,7 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 		return trt.Result{}, fmt.Errorf("infer frame %d: engine: %w", f.Seq, os.ErrClosed)
 	}
 	start := time.Now()
-	if err := e.input.Fill(f); err != nil {
+	if err := e.fill(f); err != nil {
 		return trt.Result{}, err
 	}
 	filled := time.Now()

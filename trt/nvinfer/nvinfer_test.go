@@ -293,6 +293,49 @@ func remove(t *testing.T, path string) string {
 	return path
 }
 
+// TestScalesOnGPU gives frames to the kernel where it takes them, and scales others on the CPU.
+func TestScalesOnGPU(t *testing.T) {
+	shim, path := shimtest.Library(t), save(t, "good", nil)
+	kernel := filepath.Join(t.TempDir(), "robustnet-scale.fatbin")
+	if err := os.WriteFile(kernel, []byte("KERNEL"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, err := nvinfer.Open(path, nvinfer.Options{Library: shim, Kernel: kernel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	large := &camera.Frame{Pix: make([]byte, 72*96*3), Width: 96, Height: 72}
+	for i := range 72 * 96 {
+		large.Pix[3*i+2] = byte(i / 96)
+	}
+	for i, tt := range []struct {
+		frame *camera.Frame
+		onGPU bool
+		want  byte // the mask's second row
+	}{{large, true, 4}, {large, true, 4}, {painted(), false, 2 * 48}, {large, true, 4}} {
+		r, err := e.Run(tt.frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.ScalesOnGPU() != tt.onGPU || r.Mask[24] != tt.want {
+			t.Errorf("run %d: scaled on the GPU: %t, mask %d; want %t, %d", i, e.ScalesOnGPU(), r.Mask[24], tt.onGPU, tt.want)
+		}
+	}
+	if n := testing.AllocsPerRun(20, func() { _, _ = e.Run(large) }); n > 0 {
+		t.Errorf("%v allocations a frame, want none", n)
+	}
+	short := &camera.Frame{Pix: large.Pix[:100], Width: 96, Height: 72}
+	if _, err := e.Run(short); err == nil || !strings.Contains(err.Error(), "it has 100 bytes, want 20736") {
+		t.Errorf("a short frame: %v", err)
+	}
+	for name, file := range map[string]string{"no kernel": filepath.Join(t.TempDir(), "none"), "no kernel in it": path} {
+		if _, err := nvinfer.Open(path, nvinfer.Options{Library: shim, Kernel: file}); err == nil || !strings.Contains(err.Error(), "packaging/build-tensorrt.sh") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestRefusedCapture runs without a graph, and says why.
 func TestRefusedCapture(t *testing.T) {
 	e, err := nvinfer.Open(save(t, "no-graph", nil), nvinfer.Options{Library: shimtest.Library(t)})

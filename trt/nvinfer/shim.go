@@ -12,7 +12,7 @@ package nvinfer
 // finds its TensorRT is used.
 #define FUNCTIONS(X) \
 	X(abi) X(major) X(free) X(open) X(close) X(describe) X(make) X(load) X(unload) X(tensors) \
-	X(tensor_at) X(captured) X(run) X(profile) X(inspect)
+	X(tensor_at) X(scaling) X(frame) X(captured) X(run) X(profile) X(inspect)
 #define DECLARE(f) __typeof__(nvi_##f) *f;
 typedef struct { FUNCTIONS(DECLARE) } shim;
 
@@ -48,6 +48,10 @@ static nvi_status call_load(shim *s, nvi_library *l, const void *plan, size_t si
 static void call_unload(shim *s, nvi_engine *g) { s->unload(g); }
 static int32_t call_tensors(shim *s, nvi_engine *g) { return s->tensors(g); }
 static nvi_tensor call_tensor_at(shim *s, nvi_engine *g, int32_t i) { return s->tensor_at(g, i); }
+static nvi_status call_scaling(shim *s, nvi_engine *g, const void *code, size_t size, nvi_error e) { return s->scaling(g, code, size, e); }
+static nvi_status call_frame(shim *s, nvi_engine *g, int32_t width, int32_t height, void **data, size_t *size, nvi_error e) {
+	return s->frame(g, width, height, NVI_BGR, data, size, e);
+}
 static int32_t call_captured(shim *s, nvi_engine *g, nvi_error reason) { return s->captured(g, reason); }
 static nvi_status call_run(shim *s, nvi_engine *g, char *text, size_t size) {
 	nvi_error e = {text, size};
@@ -97,7 +101,7 @@ func (e errorText) free() { C.free(unsafe.Pointer(e.text)) }
 func (e errorText) err(status C.nvi_status) error {
 	kind, ok := map[C.nvi_status]error{
 		C.NVI_MISSING: ErrMissing, C.NVI_VERSION: ErrMissing, C.NVI_DEVICE: ErrDevice, C.NVI_MODEL: ErrModel, C.NVI_PLAN: ErrPlan,
-		C.NVI_MEMORY: ErrMemory, C.NVI_CANCELLED: ErrCancelled, C.NVI_RUN: ErrRun, C.NVI_BROKEN: ErrBroken,
+		C.NVI_MEMORY: ErrMemory, C.NVI_CANCELLED: ErrCancelled, C.NVI_RUN: ErrRun, C.NVI_BROKEN: ErrBroken, C.NVI_USE: errUse,
 	}[status]
 	if status == C.NVI_OK {
 		return nil
@@ -216,6 +220,22 @@ func (g *nativeEngine) tensors() []tensor {
 		all = append(all, v)
 	}
 	return all
+}
+
+// scaling takes the kernel that scales frames on the GPU.
+func (g *nativeEngine) scaling(code []byte) error {
+	return g.of.text.err(C.call_scaling(g.of.shim, g.engine, unsafe.Pointer(unsafe.SliceData(code)), C.size_t(len(code)), g.of.text.c()))
+}
+
+// frame makes room for BGR frames of a size, which runs then scale on the GPU; errUse where they
+// have to be scaled by the CPU.
+func (g *nativeEngine) frame(width, height int) ([]byte, error) {
+	var data unsafe.Pointer
+	var size C.size_t
+	if err := g.of.text.err(C.call_frame(g.of.shim, g.engine, C.int32_t(width), C.int32_t(height), &data, &size, g.of.text.c())); err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(data), int(size)), nil
 }
 
 // captured tells whether runs replay a CUDA graph, or why not.

@@ -1,8 +1,7 @@
 // Running a plan.
-#include <cstring>
-#include <vector>
+#include "engine.h"
 
-#include "library.h"
+#include <cstring>
 
 namespace nvi {
 namespace {
@@ -40,29 +39,6 @@ class LayerTimes : public nvinfer1::IProfiler {
 }  // namespace
 }  // namespace nvi
 
-struct nvi_engine {
-  explicit nvi_engine(nvi_library* l) : library(l) {}
-  ~nvi_engine();
-
-  nvi_status open(const void* plan, size_t size, nvi_error error);
-  nvi_status allocate(nvi_error error);
-  nvi_status enqueue(nvinfer1::IExecutionContext& c, nvi_error error);
-  nvi_status finish(nvi_error error);
-  nvi_status run(nvi_error error);
-  void capture();
-  nvi_status bind(nvinfer1::IExecutionContext& c, nvi_error error);
-
-  nvi_library* library;
-  // Destroyed from the last to the first.
-  nvi::Own<nvinfer1::IRuntime> runtime;
-  nvi::Own<nvinfer1::ICudaEngine> engine;
-  nvi::Own<nvinfer1::IExecutionContext> context;
-  cudaStream_t stream = nullptr;
-  void* graph = nullptr;
-  std::string refused = "no run has been made";  // why there is no graph
-  std::vector<nvi_tensor> tensors;
-};
-
 nvi_engine::~nvi_engine() {
   const nvi::Cuda& cuda = library->cuda;
   if (stream) cuda.streamSynchronize(stream);
@@ -72,6 +48,8 @@ nvi_engine::~nvi_engine() {
   for (const auto& t : tensors) {
     if (t.data) cuda.hostFree(t.data);
   }
+  if (pixels) cuda.hostFree(pixels);
+  if (module) cuda.moduleUnload(module);
 }
 
 nvi_status nvi_engine::open(const void* plan, size_t size, nvi_error error) {
@@ -134,6 +112,7 @@ nvi_status nvi_engine::bind(nvinfer1::IExecutionContext& c, nvi_error error) {
 }
 
 nvi_status nvi_engine::enqueue(nvinfer1::IExecutionContext& c, nvi_error error) {
+  if (int code = launch()) return nvi::fail(library, error, NVI_RUN, "scale the frame: CUDA driver error " + std::to_string(code));
   if (c.enqueueV3(stream)) return NVI_OK;
   const int code = library->cuda.lastError();
   if (code != 0) return nvi::failCuda(library, error, NVI_RUN, "run the engine", code);
@@ -150,11 +129,13 @@ nvi_status nvi_engine::finish(nvi_error error) {
 void nvi_engine::capture() {
   const nvi::Cuda& cuda = library->cuda;
   void* recorded = nullptr;
+  if (graph) cuda.graphExecDestroy(graph);
+  graph = nullptr;
   if (int code = cuda.beginCapture(stream, nvi::kThreadLocal)) {
     refused = "begin to capture: " + std::string(cuda.errorString(code));
     return;
   }
-  const bool enqueued = context->enqueueV3(stream);
+  const bool enqueued = launch() == 0 && context->enqueueV3(stream);
   int code = cuda.endCapture(stream, &recorded);
   if (enqueued && code == 0) code = cuda.graphInstantiate(&graph, recorded, 0);
   if (recorded) cuda.graphDestroy(recorded);

@@ -78,7 +78,11 @@ void findCuda(Cuda& cuda, std::string& said) {
       .find("cudaGetLastError", cuda.lastError)
       .find("cudaGetErrorString", cuda.errorString);
   Finder driver({"libcuda.so.1"});
-  driver.find("cuInit", cuda.driverInit).find("cuDeviceGet", cuda.driverDevice).find("cuDeviceGetName", cuda.driverName);
+  driver.find("cuInit", cuda.driverInit).find("cuDeviceGet", cuda.driverDevice).find("cuDeviceGetName", cuda.driverName)
+      .find("cuModuleLoadData", cuda.moduleLoad)
+      .find("cuModuleGetFunction", cuda.moduleFunction)
+      .find("cuModuleUnload", cuda.moduleUnload)
+      .find("cuLaunchKernel", cuda.launchKernel);
   if (!runtime.ok()) said = runtime.said();
   if (!driver.ok()) said = driver.said();
 }

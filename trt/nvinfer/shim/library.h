@@ -36,6 +36,10 @@ struct Cuda {
   int (*driverInit)(unsigned);
   int (*driverDevice)(int*, int);
   int (*driverName)(char*, int, int);
+  int (*moduleLoad)(void**, const void*);
+  int (*moduleFunction)(void**, void*, const char*);
+  int (*moduleUnload)(void*);
+  int (*launchKernel)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, cudaStream_t, void**, void**);
 };
 
 // The numbers are those of CUDA's documentation, the same in every version.

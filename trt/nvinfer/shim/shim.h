@@ -105,6 +105,17 @@ typedef struct {
 int32_t nvi_tensors(nvi_engine* engine);
 nvi_tensor nvi_tensor_at(nvi_engine* engine, int32_t i);
 
+// Formats of frames: packed blue, green, red; YUYV; NV12.
+enum { NVI_BGR = 0, NVI_YUYV = 1, NVI_NV12 = 2 };
+
+// Takes the kernel that scales frames on the GPU, as nvcc has compiled it.
+nvi_status nvi_scaling(nvi_engine* engine, const void* code, size_t size, nvi_error error);
+
+// Makes room for a frame in memory that CPU and GPU share. From then on, runs scale what is there
+// into the engine's input. NVI_USE where frames of this size have to be scaled by the CPU; then,
+// and with a width of 0, the input is what the CPU writes.
+nvi_status nvi_frame(nvi_engine* engine, int32_t width, int32_t height, int32_t format, void** data, size_t* size, nvi_error error);
+
 // 1 if runs replay a CUDA graph. Otherwise `reason` is why not.
 int32_t nvi_captured(nvi_engine* engine, nvi_error reason);
 

@@ -1,0 +1,70 @@
+package nvinfer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/internal/library"
+)
+
+// errUse is of what the shim cannot do with these arguments.
+var errUse = errors.New("TensorRT's shim refused")
+
+// scaling is how frames come into the network's input.
+type scaling struct {
+	onGPU bool // the kernel is there
+	// width and height are those of the frames for which there is memory, or for which it was
+	// refused; frame is that memory, nil where the CPU scales.
+	width, height int
+	frame         []byte
+}
+
+// scaleOnGPU loads the kernel that scales frames, if there is one.
+func (e *Engine) scaleOnGPU(path string) error {
+	wanted := path != ""
+	if !wanted {
+		path = library.Find(kernelName)
+	}
+	if path == "" {
+		return nil
+	}
+	code, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !wanted {
+		return nil
+	}
+	if err == nil {
+		err = e.native.scaling(code)
+	}
+	if err != nil {
+		return fmt.Errorf("load the kernel %s that scales frames: %w; build it anew with packaging/build-tensorrt.sh, or remove it to scale on the CPU", filepath.Base(path), err)
+	}
+	e.scaling.onGPU = true
+	return nil
+}
+
+// fill brings a frame into the network's input, or to where the GPU will scale it.
+func (e *Engine) fill(f *camera.Frame) error {
+	s := &e.scaling
+	if s.onGPU && (f.Width != s.width || f.Height != s.height) {
+		frame, err := e.native.frame(f.Width, f.Height)
+		if err != nil && !errors.Is(err, errUse) {
+			return fmt.Errorf("scale frame %d: %w", f.Seq, err)
+		}
+		s.width, s.height, s.frame = f.Width, f.Height, frame
+	}
+	if s.frame == nil {
+		return e.input.Fill(f)
+	}
+	if len(f.Pix) != len(s.frame) {
+		return fmt.Errorf("scale frame %d: it has %d bytes, want %d", f.Seq, len(f.Pix), len(s.frame))
+	}
+	copy(s.frame, f.Pix)
+	return nil
+}
+
+// ScalesOnGPU tells whether the GPU scales frames of the size of the last one.
+func (e *Engine) ScalesOnGPU() bool { return e.scaling.frame != nil }
