@@ -5,6 +5,8 @@
 # make bench   the figures of docs/measurements.md
 # make bench-train  training steps against PyTorch's, which it installs (python3-torch)
 # make bench-domains  methods on unseen domains, docs/results.md; hours on two cores
+# make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md)
+# make test-arm64   what they need of a system, and their masks under qemu; not part of make test
 # make setup   install what is missing; every other target does it first
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
@@ -54,3 +56,12 @@ bench-domains: build
 
 clean:
 	rm -rf build
+
+.PHONY: build-arm64 test-arm64
+
+build-arm64:
+	packaging/arm64.sh go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o build/arm64/ ./cmd/...
+
+test-arm64: build build-arm64
+	@packaging/setup.sh qemu-user-static
+	ROBUSTNET_ARM64=$(CURDIR)/build/arm64 go test -v -count=1 ./packaging/arm64test
