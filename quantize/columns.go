@@ -24,7 +24,7 @@ type columns struct {
 // columnsOf returns how the layer reads a picture of this width, nil if column by column.
 func columnsOf(l *layer, width int) *columns {
 	pads := onnx.AttributeOf(l.node, "pads", []int64{0, 0, 0, 0})
-	if onnx.AttributeOf(l.node, "auto_pad", "NOTSET") != "NOTSET" || len(pads) != 4 || pads[1] != pads[3] || l.groups() != 1 {
+	if onnx.AttributeOf(l.node, "auto_pad", "NOTSET") != "NOTSET" || len(pads) != 4 || pads[1] != pads[3] || pads[1] < 0 || l.groups() != 1 {
 		return nil
 	}
 	w := l.window(1, width)

@@ -71,6 +71,7 @@ func TestColumns(t *testing.T) {
 	for name, change := range map[string]func(l *layer){
 		"pads that differ":    func(l *layer) { l.node.SetAttribute(onnx.Ints("pads", 1, 1, 1, 0)) },
 		"pads of another way": func(l *layer) { l.node.SetAttribute(onnx.Attribute{Name: "auto_pad", Value: "SAME_UPPER"}) },
+		"negative pads":       func(l *layer) { l.node.SetAttribute(onnx.Ints("pads", 0, -1, 0, -1)) },
 		"two groups":          func(l *layer) { l.node.SetAttribute(onnx.Int("group", 2)) },
 	} {
 		l := stem(3, 2, 1, 1)
