@@ -130,11 +130,11 @@ func (t *trace) gridOf(n *onnx.Node) grid {
 	return grid{point.elem, zero}
 }
 
-// layer returns the layer of a node that is a convolution, or that multiplies by a constant
-// matrix as one of 1×1 does.
+// layer returns the layer of a node that is a convolution, or that multiplies numbers made of
+// levels by a constant matrix, which INT8 models for CPUs have in place of a convolution of 1×1.
 func (t *trace) layer(n *onnx.Node) (l Layer, ok bool) {
 	weight := t.input(n, 1)
-	matrix := is(n, "MatMul") && weight.constant != nil && len(weight.constant.Dims) == 2
+	matrix := is(n, "MatMul") && t.input(n, 0).levels != 0 && weight.constant != nil && len(weight.constant.Dims) == 2
 	if !is(n, "Conv", "QLinearConv", "ConvInteger") && !matrix || len(n.Outputs) == 0 {
 		return l, false
 	}
