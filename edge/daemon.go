@@ -21,6 +21,7 @@ import (
 	"github.com/robustnet-edge/robustnet/edge/metrics"
 	"github.com/robustnet-edge/robustnet/edge/stream"
 	"github.com/robustnet-edge/robustnet/edge/web"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -32,7 +33,9 @@ type Options struct {
 	Openers camera.Openers
 	// Engine is the loaded model. It stays the caller's, who closes it after Run.
 	Engine trt.Engine
-	Log    zerolog.Logger
+	// Sensors are the computer's; nil reads none.
+	Sensors *telemetry.Sensors
+	Log     zerolog.Logger
 	// Version and Revision name the program on the page and in the metrics.
 	Version, Revision string
 }
@@ -53,6 +56,7 @@ type Daemon struct {
 	pool    *shotPool
 	latest  latest
 	figures figures
+	machine machine
 	written outputCounts
 }
 
@@ -79,7 +83,7 @@ func New(o Options) (*Daemon, error) {
 	if s := o.Config.Stream; s.RTSP != "" {
 		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, Path: "/" + s.Path, RTPPort: s.RTPPort, Log: o.Log})
 	}
-	d.metrics = metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision, Backend: desc.Backend}, names, d.streamStats)
+	d.metrics = metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision, Backend: desc.Backend}, names, d.streamStats, o.Sensors)
 	if h := o.Config.HTTP; h.Address != "" {
 		d.web = web.NewServer(web.Options{
 			Address:    h.Address,
@@ -146,6 +150,7 @@ func (d *Daemon) serve(ctx context.Context, p *presenter) error {
 	})
 	g.Go(func() error { return d.present(gctx, p) })
 	g.Go(func() error { return d.summarize(gctx) })
+	g.Go(func() error { return d.machine.watch(gctx, d.o.Sensors) })
 	if d.rtsp != nil {
 		g.Go(func() error { return d.rtsp.Run(gctx) })
 	}
@@ -166,6 +171,9 @@ func (d *Daemon) serve(ctx context.Context, p *presenter) error {
 // listen takes the ports, so that one in use is reported before anything starts.
 func (d *Daemon) listen() error {
 	event := d.o.Log.Info().Str("camera", d.uri.Redacted()).Str("model", d.o.Engine.Card().Name)
+	if mode := d.o.Sensors.Read().PowerMode; mode != nil {
+		event.Stringer("power_mode", mode)
+	}
 	if d.rtsp != nil {
 		if err := d.rtsp.Listen(); err != nil {
 			return err

@@ -24,6 +24,7 @@ import (
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/view"
 	"github.com/robustnet-edge/robustnet/edge/web"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,9 @@ type setup struct {
 	source *fakeSource
 	engine *fakeEngine
 	config config.Config
-	log    logBuffer
+	// sensors are none unless a test sets them.
+	sensors *telemetry.Sensors
+	log     logBuffer
 }
 
 func newSetup() *setup {
@@ -55,13 +58,26 @@ func (s *setup) daemon(t *testing.T) *Daemon {
 		Openers: camera.Openers{"synthetic": func(context.Context, camera.URI, camera.Want) (camera.Source, error) {
 			return s.source, nil
 		}},
-		Engine: s.engine,
-		Log:    zerolog.New(&s.log),
+		Engine:  s.engine,
+		Sensors: s.sensors,
+		Log:     zerolog.New(&s.log),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// page waits for the page's address, which it returns without a slash at the end.
+func (s *setup) page(t *testing.T) (page string) {
+	t.Helper()
+	eventually(t, "the page's address in the log", func() bool {
+		var line struct{ Page string }
+		_ = json.Unmarshal([]byte(s.log.first()), &line) // no line yet
+		page = strings.TrimSuffix(line.Page, "/")
+		return page != ""
+	})
+	return page
 }
 
 // running starts the daemon and returns how to stop it and get its error. It fails the test
@@ -330,14 +346,7 @@ func TestPageShowsTheDaemon(t *testing.T) {
 	s.source.live, s.source.frames, s.source.tick, s.source.skip = true, 0, tick, 2
 	d := s.daemon(t)
 	stop := running(t, d)
-	var page string
-	eventually(t, "the page's address in the log", func() bool {
-		var line struct{ Page string }
-		_ = json.Unmarshal([]byte(s.log.first()), &line) // no line yet
-		page = strings.TrimSuffix(line.Page, "/")
-		return page != ""
-	})
-
+	page := s.page(t)
 	if code, body := get(t, page+"/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("readyz before the first frame = %d %s, want 503", code, body)
 	}

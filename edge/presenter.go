@@ -183,6 +183,7 @@ func expectedFPS(info camera.Info, s *shot) float64 {
 
 func (p *presenter) draw(s *shot) (*overlay.Picture, error) {
 	figures := p.d.figures.onPicture()
+	p.d.machine.onPicture(&figures)
 	return p.renderer.Draw(s.frame, s.mask, p.d.o.Config.Overlay.Visualize, figures)
 }
 

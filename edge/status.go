@@ -21,6 +21,7 @@ func (d *Daemon) status() web.Status {
 		Model:         d.modelStatus(),
 		Pipeline:      d.figures.pipeline(),
 		Stream:        d.streamStatus(),
+		Machine:       d.machine.status(),
 	}
 	s.Pipeline.Dropped = make(map[string]uint64)
 	for _, at := range metrics.Drops() {

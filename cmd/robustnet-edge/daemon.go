@@ -15,6 +15,7 @@ import (
 	"github.com/robustnet-edge/robustnet/camera/v4l2"
 	"github.com/robustnet-edge/robustnet/edge"
 	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/models"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/nvinfer"
@@ -57,6 +58,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 		Config:   cfg,
 		Openers:  cameras(),
 		Engine:   engine,
+		Sensors:  telemetry.Open("/"),
 		Log:      log,
 		Version:  build.Version,
 		Revision: build.Revision,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize/inspect"
@@ -29,6 +30,9 @@ model's in the same turn. Beside the network it prints the whole time, scaling o
 included. The same file may be named twice, which shows how far two equal models differ.
 
 Models for TensorRT run here, too, but slowly: their speed says nothing about TensorRT.
+
+Power mode and clocks are printed as far as the machine tells them. If clocks were held back
+meanwhile, for heat or because of the power supply, the result is marked invalid.
 
 Interrupted, it prints what the complete turns gave.`
 
@@ -52,7 +56,7 @@ type benchOptions struct {
 }
 
 func newBench() *cobra.Command {
-	var o benchOptions
+	o := benchOptions{Options: latency.Options{Sensors: telemetry.Open("/")}}
 	cmd := &cobra.Command{
 		Use:     "bench MODEL.onnx...",
 		Short:   "Compare the speed of model files",
@@ -185,11 +189,11 @@ func (o *benchOptions) measure(ctx context.Context, engines []trt.Engine, frame 
 	}
 	shown := terminal.NewProgress(o.log)
 	defer shown.Clear()
-	measured, err := latency.Measure(ctx, engines, frame, o.Options, func(done, total int) { shown.Show("measuring", done, total) })
+	measured, conditions, err := latency.Measure(ctx, engines, frame, o.Options, func(done, total int) { shown.Show("measuring", done, total) })
 	if err != nil {
 		return err
 	}
-	r.CPU, r.Policies = measured[0].CPU, latency.Policies()
+	r.CPU, r.Conditions = measured[0].CPU, conditions
 	for i := range measured {
 		r.Models[i].Latency = measured[i]
 	}

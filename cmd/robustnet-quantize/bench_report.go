@@ -17,9 +17,8 @@ type benchReport struct {
 	Backend string `json:"backend"`
 	CPU     string `json:"cpu"`
 	Threads int    `json:"threads"`
-	// Policies are how the kernel chose frequencies at the end of the measurement.
-	Policies []latency.Policy `json:"frequency_policies,omitempty"`
-	Picture  benchPicture     `json:"picture"`
+	report.Conditions
+	Picture benchPicture `json:"picture"`
 	// Turns is how many were complete and count; fewer than asked for if it was stopped.
 	Turns   int          `json:"turns"`
 	Stopped bool         `json:"stopped,omitempty"`
@@ -82,13 +81,17 @@ func (r *benchReport) write(out io.Writer, asJSON bool) error {
 // text is the report for people.
 func (r *benchReport) text() string {
 	text := fmt.Sprintf("%s, %s, %s\n", r.Backend, terminal.Plural(r.Threads, "thread"), r.CPU)
-	for _, p := range r.Policies {
-		text += p.String() + "\n"
+	for _, line := range r.Lines() {
+		text += line + "\n"
 	}
 	text += fmt.Sprintf("%s, %d×%d; %s after %d to warm up\n\n", plain(r.Picture.Source), r.Picture.Width, r.Picture.Height, terminal.Plural(r.Turns, "turn"), r.Warmup)
 	text += r.table()
-	if len(r.Notes) > 0 {
-		text += "\n" + strings.Join(r.Notes, "\n") + "\n"
+	notes := r.Notes
+	if warning := r.Warning(); warning != "" {
+		notes = append([]string{warning}, notes...)
+	}
+	if len(notes) > 0 {
+		text += "\n" + strings.Join(notes, "\n") + "\n"
 	}
 	return text
 }

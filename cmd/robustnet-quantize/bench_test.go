@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize/inspect"
 	"github.com/robustnet-edge/robustnet/quantize/latency"
@@ -136,8 +137,9 @@ func TestBenchStopped(t *testing.T) {
 func TestBenchText(t *testing.T) {
 	r := benchReport{
 		Backend: "ONNX Runtime 1.30.0 CPU", CPU: "NVIDIA Jetson Orin Nano, ARMv8", Threads: 5, Turns: 50, Options: latency.Options{Warmup: 5, Runs: 50},
-		Policies: []latency.Policy{{Cores: "0 1", Governor: "schedutil", CurrentMHz: 1190, MaxMHz: 1510, HardwareMHz: 1984}},
-		Picture:  benchPicture{"street.jpg", 1920, 1080},
+		Conditions: report.Conditions{PowerMode: "25W", GPUMHz: 918, GPUMaxMHz: 1020, HottestZone: "gpu-thermal", HottestCelsius: 61.3, PowerWatts: 15.63,
+			Policies: []report.Policy{{Cores: "0 1", Governor: "schedutil", CurrentMHz: 1190, MaxMHz: 1510, HardwareMHz: 1984}}},
+		Picture: benchPicture{"street.jpg", 1920, 1080},
 		Models: []benchModel{
 			{Name: "model.onnx", Size: 26_793_051, Flavour: inspect.Float32, Input: [2]int{360, 480},
 				Latency: report.Latency{Infer: report.Spread{P50: 200, P90: 210.5, P99: 1250.126}, Whole: report.Spread{P50: 201.5, P90: 212, P99: 1260}, Ratio: 1}},
@@ -146,6 +148,7 @@ func TestBenchText(t *testing.T) {
 		},
 	}
 	want := `ONNX Runtime 1.30.0 CPU, 5 threads, NVIDIA Jetson Orin Nano, ARMv8
+power mode 25W; GPU 918 MHz, at most 1020 MHz; up to 61 °C (gpu-thermal); up to 15.6 W
 cores 0 1: governor schedutil, 1190 MHz, at most 1510 MHz (the hardware 1984 MHz)
 street.jpg, 1920×1080; 50 turns after 5 to warm up
 
@@ -160,6 +163,12 @@ q.onnx       cpu-int8  360×480  13.7    50.00   51.00    52.00   51.00   52.00 
 	}
 	if r.notes() != nil {
 		t.Errorf("notes %q", r.notes())
+	}
+	r.Invalid, r.Throttled = true, []telemetry.Throttle{{Cause: telemetry.UnderVoltage, Sources: []string{"oc1"}, Events: 2}, {Cause: telemetry.Heat, Sources: []string{"cpufreq-cpu0"}}}
+	r.Notes = []string{"stopped after 50 of 60 turns"}
+	want += "\ninvalid: clocks were held back while this was measured, by under-voltage (oc1, 2 events); heat (cpufreq-cpu0)\nstopped after 50 of 60 turns\n"
+	if got := r.text(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

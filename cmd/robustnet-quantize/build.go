@@ -19,9 +19,12 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/internal/memory"
 	"github.com/robustnet-edge/robustnet/internal/page"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize/inspect"
+	"github.com/robustnet-edge/robustnet/quantize/latency"
+	"github.com/robustnet-edge/robustnet/quantize/report"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/nvinfer"
 )
@@ -46,13 +49,14 @@ type buildOptions struct {
 	level, workspace, runs       int
 	weak, detailed, json         bool
 
+	sensors  *telemetry.Sensors
 	stdout   io.Writer
 	log      io.Writer
 	progress *terminal.Progress
 }
 
 func newBuild() *cobra.Command {
-	var o buildOptions
+	o := buildOptions{sensors: telemetry.Open("/")}
 	cmd := &cobra.Command{
 		Use:     "build --model MODEL.onnx --out MODEL.engine",
 		Short:   "Build a TensorRT engine on the GPU on which it is to run",
@@ -109,6 +113,8 @@ type built struct {
 	Sidecar nvinfer.Sidecar `json:"description"`
 	// Infer is the time of a run in milliseconds, null where it was not measured.
 	Infer *spread `json:"infer"`
+	// Conditions are those under which it was, nil as Infer.
+	Conditions *report.Conditions `json:"conditions,omitempty"`
 }
 
 type spread struct {
@@ -243,6 +249,7 @@ func (o *buildOptions) try(ctx context.Context, l *nvinfer.Library, plan []byte,
 	b.Sidecar.Captured, b.Sidecar.Refused = engine.Captured()
 	f := &camera.Frame{Pix: make([]byte, card.Input.Width*card.Input.Height*3), Width: card.Input.Width, Height: card.Input.Height}
 	var times []float64
+	watch := latency.NewWatch(o.sensors)
 	for range o.runs {
 		if ctx.Err() != nil {
 			break
@@ -252,10 +259,13 @@ func (o *buildOptions) try(ctx context.Context, l *nvinfer.Library, plan []byte,
 			return err
 		}
 		times = append(times, float64(r.Infer)/float64(time.Millisecond))
+		watch.Look()
 	}
 	if len(times) > 0 {
 		slices.Sort(times)
 		b.Infer = &spread{len(times), times[len(times)/2], times[len(times)*99/100]}
+		conditions := watch.Conditions()
+		b.Conditions = &conditions
 	}
 	return nil
 }
@@ -269,6 +279,12 @@ func (o *buildOptions) print(b *built) error {
 	text := fmt.Sprintf("wrote %s, %s, in %s\n", b.Engine, page.Bytes(int64(b.Bytes)), page.Duration(b.Seconds))
 	if b.Infer != nil {
 		text += fmt.Sprintf("network: %.2f ms (median of %d), %.2f ms (99 %%)\n", b.Infer.P50, b.Infer.Runs, b.Infer.P99)
+		for _, line := range b.Conditions.Lines() {
+			text += line + "\n"
+		}
+		if warning := b.Conditions.Warning(); warning != "" {
+			text += "these times are " + warning + "\n"
+		}
 	}
 	if !b.Sidecar.Captured {
 		text += "without a CUDA graph: " + b.Sidecar.Refused + "\n"

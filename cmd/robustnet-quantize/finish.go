@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
@@ -58,12 +59,13 @@ func (j *job) measureLatency(ctx context.Context) (err error) {
 		return fmt.Errorf("measure latency: %w", err)
 	}
 	const warmup = 3
-	times, err := latency.Measure(ctx, engines, &camera.Frame{Pix: p.BGR(nil), Width: p.Width, Height: p.Height},
-		latency.Options{Warmup: warmup, Runs: j.latencyRuns}, func(done, total int) { j.progress.Show("measuring latency", done, total) })
+	times, conditions, err := latency.Measure(ctx, engines, &camera.Frame{Pix: p.BGR(nil), Width: p.Width, Height: p.Height},
+		latency.Options{Warmup: warmup, Runs: j.latencyRuns, Sensors: j.sensors}, func(done, total int) { j.progress.Show("measuring latency", done, total) })
 	if err != nil {
 		return err
 	}
 	j.progress.Clear()
+	j.report.Conditions = &conditions
 	for i, v := range shown {
 		v.Latency = &times[i]
 	}
@@ -170,7 +172,7 @@ func (j *job) print(htmlPath string) error {
 		}
 		return err
 	}
-	_, err := io.WriteString(j.stdout, summary(&j.report)+"report: "+htmlPath+"\n")
+	_, err := io.WriteString(j.stdout, summary(&j.report)+latencyText(&j.report)+"report: "+htmlPath+"\n")
 	return err
 }
 
@@ -202,4 +204,19 @@ func summary(r *report.Report) string {
 		t.Row(row...)
 	}
 	return t.String()
+}
+
+// latencyText says on what the latency was measured, and whether it is valid; it is empty if it
+// was not measured.
+func latencyText(r *report.Report) string {
+	at := slices.IndexFunc(r.Variants, func(v report.Variant) bool { return v.Latency != nil })
+	if at < 0 || r.Conditions == nil {
+		return ""
+	}
+	l := r.Variants[at].Latency
+	lines := append([]string{fmt.Sprintf("ms and ratio on %s, %s", l.CPU, terminal.Plural(l.Threads, "thread"))}, r.Conditions.Lines()...)
+	if warning := r.Conditions.Warning(); warning != "" {
+		lines = append(lines, "ms and ratio are "+warning)
+	}
+	return strings.Join(lines, "\n") + "\n"
 }

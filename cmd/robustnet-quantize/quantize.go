@@ -21,6 +21,7 @@ import (
 	"github.com/robustnet-edge/robustnet/internal/page"
 	"github.com/robustnet-edge/robustnet/internal/shell"
 	"github.com/robustnet-edge/robustnet/internal/sources"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/quantize"
@@ -63,6 +64,7 @@ type runOptions struct {
 	percentile, maxDrop                  float64
 	maxWidth                             int
 
+	sensors  *telemetry.Sensors
 	changed  func(flag string) bool
 	stdout   io.Writer
 	log      io.Writer
@@ -70,7 +72,7 @@ type runOptions struct {
 }
 
 func newRun() *cobra.Command {
-	var o runOptions
+	o := runOptions{sensors: telemetry.Open("/")}
 	cmd := &cobra.Command{
 		Use:     "run --model MODEL.onnx --calibrate PICTURES --eval SOURCE... --out DIR",
 		Short:   "Make INT8 and FP16 models and hold them to the float model's accuracy",

@@ -1,8 +1,9 @@
 // Package metrics keeps the daemon's Prometheus metrics on a registry of its own.
 //
 // Every label value is bounded and every child exists from the start, so that a series
-// never appears late, and the methods called for each frame neither look up labels nor
-// allocate. All methods are safe for concurrent use. The package starts no goroutine.
+// never appears late; but those of the computer's sensors are there where these are. The
+// methods called for each frame neither look up labels nor allocate. All methods are safe
+// for concurrent use. The package starts no goroutine.
 //
 // Names follow https://prometheus.io/docs/practices/naming: base units (seconds, bytes),
 // counters end in _total.
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 )
 
 // Build says which program is running; it becomes the labels of robustnet_build_info.
@@ -62,8 +64,9 @@ type StreamStats func() (clients int, sentBytes uint64)
 
 // New makes the metrics of one daemon whose model knows the given classes, in the order
 // of their ids. Every series exists and is zero afterwards; those of the stream are read
-// from stream, and stay zero where that is nil.
-func New(b Build, classes []string, stream StreamStats) *Metrics {
+// from stream, and stay zero where that is nil. Those of the computer are read from sensors at
+// every scrape; there are none where that is nil.
+func New(b Build, classes []string, stream StreamStats, sensors *telemetry.Sensors) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry()}
 	m.process.MustRegister(
 		collectors.NewGoCollector(),
@@ -80,6 +83,7 @@ func New(b Build, classes []string, stream StreamStats) *Metrics {
 		stream = func() (int, uint64) { return 0, 0 }
 	}
 	m.registerStream(stream)
+	m.registry.MustRegister(newMachine(sensors))
 
 	ratio := m.gaugeVec("class_pixel_ratio",
 		"Share of the newest mask's pixels that belong to the class, 0 to 1.", "class")

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 // fixed returns metrics in a state in which every series differs from its neighbours.
 func fixed() *Metrics {
 	m := New(Build{Version: "v0.1.0", Revision: "44f1d83", Backend: "ONNX Runtime 1.30.0 CPU"},
-		[]string{"sky", "building", "road"}, func() (int, uint64) { return 2, 1750 })
+		[]string{"sky", "building", "road"}, func() (int, uint64) { return 2, 1750 }, nil)
 	m.CameraUp(true)
 	for i := range 3 {
 		m.Frame(time.UnixMilli(1_700_000_000_250 + int64(i)*33))
@@ -127,7 +127,7 @@ func TestLint(t *testing.T) {
 // TestSeriesExistFromTheStart guards rate() and alerts, which miss the first increment of
 // a series that appears with it.
 func TestSeriesExistFromTheStart(t *testing.T) {
-	fresh := New(Build{}, []string{"sky", "building", "road"}, nil)
+	fresh := New(Build{}, []string{"sky", "building", "road"}, nil, nil)
 	got, err := testutil.GatherAndCount(fresh.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestReadBack(t *testing.T) {
 
 // TestHostileClassNames: names come from a model file, which may hold anything.
 func TestHostileClassNames(t *testing.T) {
-	m := New(Build{}, []string{"bad\xff", "", "two\nlines", "twin", "twin"}, nil)
+	m := New(Build{}, []string{"bad\xff", "", "two\nlines", "twin", "twin"}, nil, nil)
 	m.ClassRatios(make([]float64, 100))
 	body := get(t, m.Handler())
 	for _, series := range []string{`{class="bad` + "\uFFFD" + `"}`, `{class=""}`, `{class="two\nlines"}`, `{class="twin"}`} {

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,12 @@ type Figures struct {
 	Infer, Latency time.Duration
 	// Dropped counts frames that were given up for newer ones.
 	Dropped uint64
+	// Zone names the hottest thermal zone, whose temperature is Celsius; empty where none is
+	// known.
+	Zone    string
+	Celsius float64
+	// Watts is the power that the computer takes; 0 where it is not known.
+	Watts float64
 }
 
 // append formats the figures without allocating.
@@ -23,8 +30,24 @@ func (s Figures) append(b []byte) []byte {
 	b = append(b, "   latency "...)
 	b = appendMillis(b, s.Latency)
 	b = append(b, "   dropped "...)
-	return strconv.AppendUint(b, s.Dropped, 10)
+	b = strconv.AppendUint(b, s.Dropped, 10)
+	if s.Zone != "" {
+		b = append(b, "   "...)
+		b = append(b, strings.TrimSuffix(s.Zone[:min(len(s.Zone), maxZone)], "-thermal")...)
+		b = append(b, ' ')
+		b = strconv.AppendFloat(b, s.Celsius, 'f', 0, 64)
+		b = append(b, " C"...) // the font has no sign for degrees
+	}
+	if s.Watts > 0 {
+		b = append(b, "   "...)
+		b = strconv.AppendFloat(b, s.Watts, 'f', 1, 64)
+		b = append(b, " W"...)
+	}
+	return b
 }
+
+// maxZone keeps a long name from taking the line, in bytes: names of zones are ASCII.
+const maxZone = 24
 
 func appendMillis(b []byte, d time.Duration) []byte {
 	b = strconv.AppendInt(b, d.Round(time.Millisecond).Milliseconds(), 10)

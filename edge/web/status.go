@@ -12,6 +12,8 @@ type Status struct {
 	Model         ModelStatus    `json:"model"`
 	Pipeline      PipelineStatus `json:"pipeline"`
 	Stream        StreamStatus   `json:"stream"`
+	// Machine is nil where the computer has no sensors.
+	Machine *MachineStatus `json:"machine"`
 	// Preview is filled in by the [Server].
 	Preview PreviewStatus `json:"preview"`
 	// Output is nil unless the daemon writes files.
@@ -114,6 +116,20 @@ type StreamStatus struct {
 	BitrateKbps int `json:"bitrate_kbps"`
 	// SentBytes counts encoded video sent since the daemon started.
 	SentBytes uint64 `json:"sent_bytes"`
+}
+
+// MachineStatus is what the computer's sensors say. What they do not is nil or empty.
+type MachineStatus struct {
+	// HottestZone names the thermal zone with the highest temperature.
+	HottestZone    string   `json:"hottest_zone"`
+	HottestCelsius *float64 `json:"hottest_celsius"`
+	// PowerWatts is what the module takes, without its carrier board.
+	PowerWatts *float64 `json:"power_watts"`
+	// PowerMode is the one that nvpmodel was set to.
+	PowerMode string `json:"power_mode"`
+	// GPULoadRatio is the share of time in which the integrated GPU computed, 0..1.
+	GPULoadRatio      *float64 `json:"gpu_load_ratio"`
+	GPUFrequencyHertz *float64 `json:"gpu_frequency_hertz"`
 }
 
 // PreviewStatus describes the motion JPEG preview.

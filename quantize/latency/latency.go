@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/quantize/report"
 	"github.com/robustnet-edge/robustnet/trt"
 )
@@ -21,6 +22,8 @@ type Options struct {
 	// Warmup is the number of turns that do not count, and Runs the number of those that do.
 	// In a turn every engine runs once.
 	Warmup, Runs int
+	// Sensors are the machine's, which are watched for what holds clocks back; nil watches none.
+	Sensors *telemetry.Sensors
 }
 
 func (o Options) check() error {
@@ -35,35 +38,42 @@ func (o Options) check() error {
 
 // Measure runs all engines on the frame in turns. The order within a turn rotates from one to
 // the next. An engine may be there more than once. progress, if not nil, is told after each run
-// how many there were, those of warming up included.
+// how many there were, those of warming up included. Between the turns that count, it looks at
+// the sensors, and returns the conditions that they tell.
 //
 // When ctx ends, Measure returns what the complete turns gave, or ctx's error if there is none:
 // Runs of the results says how many there were. It does not interrupt a run; if the caller does
 // so with [trt.Engine.Interrupt] because ctx has ended, that is no error.
-func Measure(ctx context.Context, engines []trt.Engine, frame *camera.Frame, o Options, progress func(done, total int)) ([]report.Latency, error) {
+func Measure(ctx context.Context, engines []trt.Engine, frame *camera.Frame, o Options, progress func(done, total int)) ([]report.Latency, report.Conditions, error) {
+	var none report.Conditions
 	if err := o.check(); err != nil {
-		return nil, fmt.Errorf("measure latency: %w", err)
+		return nil, none, fmt.Errorf("measure latency: %w", err)
 	}
 	if len(engines) == 0 {
-		return nil, errors.New("measure latency: there is no model")
+		return nil, none, errors.New("measure latency: there is no model")
 	}
 	m := measurement{engines: engines, frame: frame, Options: o, progress: progress}
+	var watch *Watch
 	for turn := range o.Warmup + o.Runs {
+		if turn == o.Warmup {
+			watch = NewWatch(o.Sensors)
+		}
 		times, err := m.turn(ctx, turn)
 		if err != nil {
 			if stopped := ctx.Err(); stopped != nil && (errors.Is(err, trt.ErrInterrupted) || errors.Is(err, stopped)) {
 				break
 			}
-			return nil, fmt.Errorf("measure latency: %w", err)
+			return nil, none, fmt.Errorf("measure latency: %w", err)
 		}
 		if turn >= o.Warmup {
 			m.turns = append(m.turns, times)
+			watch.Look()
 		}
 	}
 	if len(m.turns) == 0 {
-		return nil, fmt.Errorf("measure latency: %w", ctx.Err())
+		return nil, none, fmt.Errorf("measure latency: %w", ctx.Err())
 	}
-	return m.results(), nil
+	return m.results(), watch.Conditions(), nil
 }
 
 // measurement is one that is under way.

@@ -72,7 +72,7 @@ func TestMeasure(t *testing.T) {
 		c := &fake{name: "c", threads: 1, order: &order, infer: ms(7)}
 		frame := camera.NewPool(4, 2).Get()
 		var told []int
-		got, err := latency.Measure(t.Context(), []trt.Engine{a, b, c}, frame, latency.Options{Warmup: 2, Runs: 10}, func(done, total int) {
+		got, _, err := latency.Measure(t.Context(), []trt.Engine{a, b, c}, frame, latency.Options{Warmup: 2, Runs: 10}, func(done, total int) {
 			if total != 36 {
 				t.Errorf("progress: %d runs in all, want 36", total)
 			}
@@ -111,7 +111,7 @@ func TestMeasure(t *testing.T) {
 func TestMeasureTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &fake{name: "e", infer: ms(0)}
-		got, err := latency.Measure(t.Context(), []trt.Engine{e, e}, nil, latency.Options{Runs: 1}, nil)
+		got, _, err := latency.Measure(t.Context(), []trt.Engine{e, e}, nil, latency.Options{Runs: 1}, nil)
 		if err != nil || e.runs != 2 {
 			t.Fatalf("%d runs, %v", e.runs, err)
 		}
@@ -155,7 +155,7 @@ func TestMeasureStopped(t *testing.T) {
 					}
 					return nil
 				}
-				got, err := latency.Measure(ctx, []trt.Engine{first, second}, nil, latency.Options{Warmup: 1, Runs: 4}, nil)
+				got, _, err := latency.Measure(ctx, []trt.Engine{first, second}, nil, latency.Options{Warmup: 1, Runs: 4}, nil)
 				if second.runs != c.run {
 					t.Errorf("%d runs after the context has ended in run %d", second.runs, c.run)
 				}
@@ -198,7 +198,7 @@ func TestMeasureFails(t *testing.T) {
 		"measure latency: -1 turns to warm up; 0 or more are possible":      {t.Context(), []trt.Engine{sound}, latency.Options{Warmup: -1, Runs: 1}, nil},
 	} {
 		t.Run(want, func(t *testing.T) {
-			got, err := latency.Measure(c.ctx, c.engines, nil, c.o, nil)
+			got, _, err := latency.Measure(c.ctx, c.engines, nil, c.o, nil)
 			if got != nil || err == nil || err.Error() != want || c.cause != nil && !errors.Is(err, c.cause) {
 				t.Errorf("got %v, %v; want %q", got, err, want)
 			}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"testing"
 )
 
@@ -47,36 +46,5 @@ func TestCPU(t *testing.T) {
 	}
 	if got := cpuOf("/does/not/exist"); got != "amd64" {
 		t.Errorf("without /proc: %q", got)
-	}
-}
-
-func TestPolicies(t *testing.T) {
-	const dir = "devices/system/cpu/cpufreq/"
-	for name, c := range map[string]struct {
-		files map[string]string
-		want  []string // as text
-	}{
-		"two clusters": {map[string]string{
-			dir + "policy0/related_cpus": "0 1 2 3\n", dir + "policy0/scaling_governor": "schedutil\n",
-			dir + "policy0/scaling_cur_freq": "1190400\n", dir + "policy0/scaling_max_freq": "1510400\n", dir + "policy0/cpuinfo_max_freq": "1984000\n",
-			dir + "policy4/related_cpus": "4 5\n", dir + "policy4/scaling_governor": "performance\n",
-			dir + "policy4/cpuinfo_cur_freq": "1984000\n", dir + "policy4/cpuinfo_max_freq": "1984000\n",
-		}, []string{"cores 0 1 2 3: governor schedutil, 1190 MHz, at most 1510 MHz (the hardware 1984 MHz)", "cores 4 5: governor performance, 1984 MHz, at most 1984 MHz"}},
-		"governor alone":           {map[string]string{dir + "policy7/scaling_governor": "powersave\n"}, []string{"cores 7: governor powersave"}},
-		"frequencies not known":    {map[string]string{dir + "policy0/scaling_governor": "ondemand\n", dir + "policy0/scaling_cur_freq": "<unknown>\n", dir + "policy0/scaling_max_freq": "-5"}, []string{"cores 0: governor ondemand"}},
-		"folder for file":          {map[string]string{dir + "policy0/scaling_governor/x": "", dir + "policy0/scaling_max_freq": "800000"}, []string{"cores 0: governor unknown, at most 800 MHz"}},
-		"empty policy":             {map[string]string{dir + "policy0/related_cpus": "0"}, nil},
-		"no policy":                {map[string]string{dir + "boost": "1"}, nil},
-		"no frequencies to choose": {nil, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var got []string
-			for _, p := range policiesOf(write(t, c.files)) {
-				got = append(got, p.String())
-			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
 	}
 }

@@ -178,8 +178,9 @@ func newTile(r *Report, variant int) tile {
 	if first := r.Variants[0]; first.Bytes > 0 && v.Bytes > 0 {
 		t.Ratios = append(t.Ratios, newRatio("size", float64(v.Bytes)/float64(first.Bytes), page.Bytes(v.Bytes)))
 	}
-	// Operators computed one by one say nothing about the speed on the device that is meant.
-	if l := v.Latency; l != nil && !v.Literal && l.Ratio > 0 && page.IsFinite(l.Ratio) {
+	// Operators computed one by one say nothing about the speed on the device that is meant, and
+	// clocks that were held back little.
+	if l := v.Latency; l != nil && !v.Literal && r.warning() == "" && l.Ratio > 0 && page.IsFinite(l.Ratio) {
 		t.Ratios = append(t.Ratios, newRatio("time", l.Ratio, page.Small(l.Infer.P50)+" ms"))
 	}
 	return t

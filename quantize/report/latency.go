@@ -15,8 +15,11 @@ type latencyTable struct {
 	Baseline string
 	// Facts say on what all of them were measured. If they differ in this, the rows say it.
 	Facts []page.Fact
-	Rows  []latencyRow
-	Chart template.HTML
+	// Conditions are what the machine was like, and Warning why the times are invalid, if so.
+	Conditions []page.Fact
+	Warning    string
+	Rows       []latencyRow
+	Chart      template.HTML
 	// Literal tells whether one of the rows is computed literally.
 	Literal bool
 }
@@ -62,6 +65,7 @@ func newLatencyTable(r *Report) (latencyTable, error) {
 	}
 	var err error
 	if len(t.Rows) > 0 {
+		t.Conditions, t.Warning = conditionFacts(r.Conditions), r.warning()
 		t.Chart, err = t.draw()
 	}
 	return t, err

@@ -23,8 +23,10 @@ type Report struct {
 	Calibration Calibration `json:"calibration"`
 	// Variants are the models that were compared, the float one first.
 	Variants []Variant `json:"variants"`
-	Domains  []Domain  `json:"domains"`
-	Gate     Gate      `json:"gate"`
+	// Conditions are those under which the variants' latency was measured, nil where it was not.
+	Conditions *Conditions `json:"latency_conditions,omitempty"`
+	Domains    []Domain    `json:"domains"`
+	Gate       Gate        `json:"gate"`
 	// Layers are ranked by what quantising them alone costs, the worst first; empty where that
 	// was not measured.
 	Layers []Layer `json:"layers"`

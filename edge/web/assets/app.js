@@ -128,7 +128,7 @@ function showState() {
 // Figures
 
 function showFigures() {
-  const { camera, model, pipeline, stream, preview, output } = latest;
+  const { camera, model, pipeline, stream, machine, preview, output } = latest;
   text('fps', number(pipeline.fps, 1));
   text('latency-p50', milliseconds(pipeline.latency_ms.p50));
   text('latency-p95', milliseconds(pipeline.latency_ms.p95));
@@ -151,6 +151,7 @@ function showFigures() {
   text('model', model.name);
   text('model-mode', `input ${model.input.width} × ${model.input.height}, mask ${model.mask.width} × ${model.mask.height}`);
   text('backend', `${model.backend}, ${model.threads} ${model.threads === 1 ? 'thread' : 'threads'}`);
+  showMachine(machine);
   $('output-row').hidden = !output;
   if (output) text('output', `${[output.video, output.masks].filter(Boolean).join(', ')} (${output.frames} frames)`);
 
@@ -159,6 +160,19 @@ function showFigures() {
   text('ffplay', `ffplay -fflags nobuffer -flags low_delay ${stream.rtsp_url}`);
   text('encoder', [stream.encoder, stream.bitrate_kbps ? `${(stream.bitrate_kbps / 1000).toFixed(1)} Mbit/s` : ''].filter(Boolean).join(', '));
   showClasses(model.classes || []);
+}
+
+function showMachine(machine) {
+  $('machine-row').hidden = !machine;
+  if (!machine) return;
+  const state = [], mode = [];
+  if (machine.hottest_zone) state.push(`${machine.hottest_zone.replace(/-thermal$/, '')} ${number(machine.hottest_celsius, 0)}\u00a0°C`);
+  if (machine.power_watts !== null) state.push(`${number(machine.power_watts, 1)}\u00a0W`);
+  if (machine.gpu_load_ratio !== null) state.push(`GPU ${number(100 * machine.gpu_load_ratio, 0)}\u00a0%`);
+  if (machine.power_mode) mode.push(`power mode ${machine.power_mode}`);
+  if (machine.gpu_frequency_hertz !== null) mode.push(`GPU at ${number(machine.gpu_frequency_hertz / 1e6, 0)}\u00a0MHz`);
+  text('machine', state.join(', '));
+  text('machine-mode', mode.join(', '));
 }
 
 function rectangle(name) {

@@ -1,0 +1,96 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/robustnet-edge/robustnet/edge/overlay"
+	"github.com/robustnet-edge/robustnet/edge/web"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
+	"github.com/robustnet-edge/robustnet/internal/telemetry/telemetrytest"
+)
+
+func TestMachineFigures(t *testing.T) {
+	type figures = overlay.Figures
+	for name, c := range map[string]struct {
+		machine string
+		picture figures
+		status  string
+	}{
+		"JetPack 6": {telemetrytest.OrinJetPack6, figures{FPS: 30, Zone: "gpu-thermal", Celsius: 62.687, Watts: 15.6},
+			`{"hottest_zone":"gpu-thermal","hottest_celsius":62.687,"power_watts":15.6,"power_mode":"MAXN_SUPER","gpu_load_ratio":0.873,"gpu_frequency_hertz":918000000}`},
+		"PC": {telemetrytest.PC, figures{FPS: 30, Zone: "x86_pkg_temp", Celsius: 56},
+			`{"hottest_zone":"x86_pkg_temp","hottest_celsius":56,"power_watts":null,"power_mode":"","gpu_load_ratio":null,"gpu_frequency_hertz":null}`},
+		"nothing": {telemetrytest.Nothing, figures{FPS: 30}, "null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := telemetry.Open(telemetrytest.Tree(t, c.machine)).Read()
+			var m machine
+			m.last.Store(&r)
+			picture := figures{FPS: 30}
+			if m.onPicture(&picture); picture != c.picture {
+				t.Errorf("on the picture %+v, want %+v", picture, c.picture)
+			}
+			status, err := json.Marshal(m.status())
+			if err != nil || string(status) != c.status {
+				t.Errorf("status %s, %v; want %s", status, err, c.status)
+			}
+		})
+	}
+	var m machine
+	picture := figures{FPS: 30}
+	if m.onPicture(&picture); picture != (figures{FPS: 30}) || m.status() != nil {
+		t.Errorf("before the first look: %+v, %+v", picture, m.status())
+	}
+}
+
+// TestMachineIsWatched looks again every two seconds.
+func TestMachineIsWatched(t *testing.T) {
+	root := telemetrytest.Tree(t, telemetrytest.OrinJetPack6)
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		go func() { _ = m.watch(t.Context(), telemetry.Open(root)) }()
+		synctest.Wait()
+		if s := m.status(); s == nil || *s.HottestCelsius != 62.687 {
+			t.Fatalf("at once: %+v", s)
+		}
+		telemetrytest.Write(t, root, "sys/class/thermal/thermal_zone8/temp", "70000\n")
+		time.Sleep(machineEvery + time.Millisecond)
+		if s := m.status(); s.HottestZone != "tj-thermal" || *s.HottestCelsius != 70 {
+			t.Errorf("afterwards: %+v", s)
+		}
+	})
+}
+
+// TestMachineOfTheDaemon has them on the page and in the metrics.
+func TestMachineOfTheDaemon(t *testing.T) {
+	s := newSetup()
+	s.source.tick = make(chan struct{})
+	s.sensors = telemetry.Open(telemetrytest.Tree(t, telemetrytest.OrinJetPack6))
+	d := s.daemon(t)
+	stop := running(t, d)
+	page := s.page(t)
+	if line := s.log.first(); !strings.Contains(line, `"power_mode":"MAXN_SUPER"`) {
+		t.Errorf("the log begins with %s", line)
+	}
+	eventually(t, "the sensors are read", func() bool { return d.machine.status() != nil })
+	code, body := get(t, page+"/api/v1/status")
+	var status web.Status
+	if err := json.Unmarshal(body, &status); err != nil || code != http.StatusOK {
+		t.Fatalf("%d, %v", code, err)
+	}
+	if m := status.Machine; m == nil || m.PowerMode != "MAXN_SUPER" || *m.PowerWatts != 15.6 {
+		t.Errorf("status %s", body)
+	}
+	if _, body = get(t, page+"/metrics"); !bytes.Contains(body, []byte("\nrobustnet_power_watts{rail=\"VDD_IN\"} 15.6\n")) {
+		t.Error("the metrics lack the power")
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
