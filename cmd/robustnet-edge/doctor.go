@@ -13,6 +13,7 @@ import (
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/doctor"
 	"github.com/robustnet-edge/robustnet/internal/memory"
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/trt/nvinfer"
 )
 
@@ -55,6 +56,7 @@ func examine(s doctor.System, c config.Config) []doctor.Finding {
 		findings = append(findings, s.GPUNodes())
 	}
 	findings = append(findings, model(c.Model), doctor.Memory(memory.AvailableBytes()))
+	findings = append(findings, doctor.Clocks(telemetry.Open(s.Root).Read())...)
 	return append(findings, s.Cameras()...)
 }
 
