@@ -7,6 +7,9 @@
 # make bench-domains  methods on unseen domains, docs/results.md; hours on two cores
 # make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md)
 # make test-arm64   what they need of a system, and their masks under qemu; not part of make test
+# make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
+#              these folders, separated by colons
+# make cuda-check NVCC=FILE  the GPU's kernel for Orin and for Hopper, compiled
 # make setup   install what is missing; every other target does it first
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
@@ -21,7 +24,7 @@ export CAMERA ?= synthetic:
 SECONDS ?=
 ARGS    ?=
 
-.PHONY: demo test build lint bench bench-train bench-domains setup clean
+.PHONY: demo test build lint bench bench-train bench-domains trt-headers-check cuda-check setup clean
 
 demo: build
 	build/robustnet-edge --camera "$$CAMERA" $(if $(SECONDS),--duration $(SECONDS)s) $(ARGS)
@@ -34,7 +37,7 @@ setup:
 
 test: lint
 	go test -tags '$(TAGS)' ./...
-	go test -race -short ./camera/... ./edge/... ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
+	go test -race -short ./camera/... ./edge/... ./internal/telemetry ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
 
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
@@ -53,6 +56,24 @@ bench-train: build
 
 bench-domains: build
 	bench/domains.sh
+
+trt-headers-check:
+	@[ -n "$$TENSORRT_INCLUDE" ] || { echo "set TENSORRT_INCLUDE to folders of TensorRT's headers, separated by colons" >&2; exit 1; }
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	IFS=:; for dir in $$TENSORRT_INCLUDE; do \
+		rm -rf "$$out"; \
+		said=$$(TENSORRT_INCLUDE=$$dir NVCC= OUT=$$out packaging/build-tensorrt.sh) || { echo "$$dir: the shim does not compile" >&2; exit 1; }; \
+		echo "$${said##* for }: passed"; \
+	done
+
+# NVIDIA publishes nvcc as Python packages: nvidia-cuda-nvcc, nvidia-cuda-crt, nvidia-nvvm and
+# nvidia-cuda-runtime, in a folder of their own, have bin/nvcc in nvidia/cu13.
+NVCC ?= nvcc
+cuda-check:
+	@command -v "$(NVCC)" >/dev/null || { echo "cuda-check: no $(NVCC): install nvidia-cuda-toolkit or NVIDIA's Python packages (see the Makefile), and set NVCC to its path" >&2; exit 1; }
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; for sm in 87 90; do \
+		"$(NVCC)" -std=c++17 -O3 -arch=sm_$$sm -cubin -o "$$out/scale.cubin" trt/nvinfer/shim/scale.cu || exit 1; \
+		echo "the kernel that scales frames, for sm_$$sm: $$(wc -c <"$$out/scale.cubin") bytes"; done
 
 clean:
 	rm -rf build

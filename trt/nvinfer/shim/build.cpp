@@ -92,11 +92,24 @@ void configure(nvinfer1::IBuilderConfig& config, const nvi_build& build) {
   if (build.detailed) config.setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
 }
 
+// timingsFor gives a config the timing cache of an earlier build, or an empty one; null where
+// it does not take it.
+Own<nvinfer1::ITimingCache> timingsFor(nvinfer1::IBuilderConfig& config, const void* data, size_t size) {
+  Own<nvinfer1::ITimingCache> cache(config.createTimingCache(data, size));
+  if (cache && !config.setTimingCache(*cache, false)) cache.reset();
+  return cache;
+}
+
 nvi_status make(nvi_library* library, const nvi_build& build, nvi_bytes* plan, nvi_bytes* timingCache, nvi_error error) {
 #if NV_TENSORRT_MAJOR >= 11
   if (build.precision != NVI_TYPED) {
     return fail(library, error, NVI_USE, "TensorRT 11 knows typed models alone; make one with robustnet-quantize run");
   }
+#endif
+  // What the builder uses has to live longer than it.
+  Own<nvinfer1::ITimingCache> cache;
+#if NV_TENSORRT_MAJOR >= 10
+  Progress progress(build);
 #endif
   Own<nvinfer1::IBuilder> builder(library->builder());
   if (!builder) return fail(library, error, NVI_DEVICE, "start TensorRT's builder");
@@ -111,12 +124,10 @@ nvi_status make(nvi_library* library, const nvi_build& build, nvi_bytes* plan, n
     return fail(library, error, NVI_MODEL, "read the model: " + (all.empty() ? "TensorRT does not say why" : all));
   }
   configure(*config, build);
-  Own<nvinfer1::ITimingCache> cache(config->createTimingCache(build.timing_cache, build.timing_cache_size));
-  if (!cache) cache.reset(config->createTimingCache(nullptr, 0));  // that of another version is left alone
-  if (cache) config->setTimingCache(*cache, false);
+  cache = timingsFor(*config, build.timing_cache, build.timing_cache_size);
+  if (!cache) cache = timingsFor(*config, nullptr, 0);  // that of another version or GPU is left alone
   bool cancelled = false;
 #if NV_TENSORRT_MAJOR >= 10
-  Progress progress(build);
   if (build.progress) config->setProgressMonitor(&progress);
 #endif
   library->log.clear();

@@ -112,6 +112,7 @@ nvi_status nvi_engine::bind(nvinfer1::IExecutionContext& c, nvi_error error) {
 }
 
 nvi_status nvi_engine::enqueue(nvinfer1::IExecutionContext& c, nvi_error error) {
+  if (pixels) library->cuda.streamSynchronize(stream);  // which makes the runtime's context that of this thread
   if (int code = launch()) return nvi::fail(library, error, NVI_RUN, "scale the frame: CUDA driver error " + std::to_string(code));
   if (c.enqueueV3(stream)) return NVI_OK;
   const int code = library->cuda.lastError();
@@ -133,6 +134,7 @@ void nvi_engine::capture() {
   graph = nullptr;
   if (int code = cuda.beginCapture(stream, nvi::kThreadLocal)) {
     refused = "begin to capture: " + std::string(cuda.errorString(code));
+    cuda.lastError();  // it has been dealt with
     return;
   }
   const bool enqueued = launch() == 0 && context->enqueueV3(stream);

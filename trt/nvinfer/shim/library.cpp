@@ -16,10 +16,13 @@ constexpr size_t kErrors = 8;
 #define NVI_TEXT_(x) #x
 #define NVI_TEXT(x) NVI_TEXT_(x)
 
-// dlopen of the first name that there is; `said` collects what the loader says.
+// dlopen of the first name that there is; where there is none, `said` is what the loader says.
 void* load(const std::vector<std::string>& names, std::string& said) {
   for (const auto& name : names) {
-    if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+      said.clear();
+      return library;
+    }
     said += (said.empty() ? "" : "; ") + std::string(dlerror());
   }
   return nullptr;
@@ -123,6 +126,7 @@ nvi_status failCuda(nvi_library* library, nvi_error error, nvi_status status, co
   const char* said = library->cuda.errorString(code);
   if (broken(code)) status = NVI_BROKEN;
   if (code == kOutOfMemory) status = NVI_MEMORY;
+  library->cuda.lastError();  // or a later call would be blamed for it
   return fail(library, error, status, what + ": CUDA error " + std::to_string(code) + ", " + (said ? said : "unknown"));
 }
 
@@ -180,6 +184,7 @@ nvi_status nvi_describe(nvi_library* library, nvi_device* device, nvi_error erro
     const nvi::Cuda& cuda = library->cuda;
     int handle = 0, major = 0, minor = 0, processors = 0, integrated = 0;
     if (int code = cuda.driverInit(0)) {
+      if (code == nvi::kNoDevice) return fail(library, error, NVI_DEVICE, "there is no GPU");
       return fail(library, error, NVI_DEVICE, "the GPU's driver does not answer: CUDA driver error " + std::to_string(code));
     }
     if (cuda.driverDevice(&handle, 0) || cuda.driverName(device->name, sizeof device->name - 1, handle)) {

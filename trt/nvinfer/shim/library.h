@@ -43,7 +43,7 @@ struct Cuda {
 };
 
 // The numbers are those of CUDA's documentation, the same in every version.
-constexpr int kOutOfMemory = 2;
+constexpr int kOutOfMemory = 2, kNoDevice = 100;
 constexpr int kMajor = 75, kMinor = 76, kProcessors = 16, kIntegrated = 18;  // device attributes
 constexpr unsigned kMapped = 2, kNonBlocking = 1;
 constexpr int kThreadLocal = 1;  // capture mode

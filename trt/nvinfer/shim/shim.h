@@ -43,6 +43,8 @@ typedef struct {
 typedef struct nvi_library nvi_library;
 typedef struct nvi_engine nvi_engine;
 
+#pragma GCC visibility push(default)  // all else of a shim stays inside
+
 int32_t nvi_abi(void);
 int32_t nvi_major(void);  // of the TensorRT that the shim was compiled for
 void nvi_free(nvi_bytes bytes);
@@ -128,6 +130,7 @@ nvi_status nvi_profile(nvi_engine* engine, void (*each)(void* user, const char* 
 // The engine's layers as JSON.
 nvi_status nvi_inspect(nvi_engine* engine, nvi_bytes* json, nvi_error error);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
