@@ -5,6 +5,8 @@ nvi_status nvi_engine::prepare(const void* code, size_t size, nvi_error error) {
   const nvi::Cuda& cuda = library->cuda;
   if (size == 0) return nvi::fail(library, error, NVI_USE, "the kernel that scales frames is empty");
   cuda.streamSynchronize(stream);  // which makes the runtime's context the driver's, too
+  if (module) cuda.moduleUnload(module);
+  module = kernel = nullptr;
   int failed = cuda.moduleLoad(&module, code);
   if (!failed) failed = cuda.moduleFunction(&kernel, module, "nvi_scale");
   if (!failed) return NVI_OK;
@@ -32,6 +34,7 @@ nvi_status nvi_engine::frame(int32_t width, int32_t height, int32_t format, nvi_
       pixels = nullptr;
       status = nvi::failCuda(library, error, NVI_MEMORY, "allocate memory for frames", code);
     } else if (cuda.hostDevicePointer(&from, pixels, 0) || cuda.hostDevicePointer(&to, image->data, 0)) {
+      cuda.lastError();  // it has been dealt with
       cuda.hostFree(pixels);
       pixels = nullptr;
       status = nvi::fail(library, error, NVI_MEMORY, "share memory for frames with the GPU");
