@@ -2,8 +2,18 @@
 # Installs what the build, the demo and the tests need, by package name: Debian packages
 # through apt-get, ONNX Runtime's shared library out of its npm package. Compiles the library
 # between Go and libtorch. Does nothing where everything is there. Arguments are further
-# packages. Run it through `make setup`.
+# packages. TRAINING=no leaves out what robustnet-train alone needs, libtorch above all, which
+# Ubuntu 22.04 and with it JetPack 6 do not have. Run it through `make setup`.
 set -eu
+
+training=${TRAINING:-yes}
+case $training in
+yes | no) ;;
+*)
+	echo "setup: TRAINING is $training; want yes or no" >&2
+	exit 1
+	;;
+esac
 
 # The OpenCV modules that gocv compiles against; libopencv-dev would be twice the download.
 opencv=""
@@ -15,7 +25,7 @@ packages="g++ pkg-config libx264-dev ffmpeg $opencv"
 # Training's engine, unless LIBTORCH names the folder of another one, such as a GPU machine's.
 # Without OpenBLAS, libtorch would multiply matrices with the reference BLAS, which only the
 # comparison with published numbers wants.
-[ -n "${LIBTORCH:-}" ] || packages="$packages libtorch-dev libgloo-dev libopenblas0-pthread libblas3"
+[ -n "${LIBTORCH:-}" ] || [ "$training" = no ] || packages="$packages libtorch-dev libgloo-dev libopenblas0-pthread libblas3"
 
 ort_package=onnxruntime-node@1.30.0
 ort_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab
@@ -83,4 +93,4 @@ if ort_missing; then
 	touch "$ort_stamp"
 fi
 
-packaging/build-torch-shim.sh
+[ "$training" = no ] || packaging/build-torch-shim.sh

@@ -93,6 +93,11 @@ func (l *transcript) wait(t *testing.T, message string, ended <-chan struct{}) m
 // addresses are where a running daemon serves.
 type addresses struct{ rtsp, page string }
 
+// host is the page's address as the setting has it.
+func (a addresses) host() string {
+	return strings.TrimSuffix(strings.TrimPrefix(a.page, "http://"), "/")
+}
+
 func (l *transcript) addresses(t *testing.T, ended <-chan struct{}) addresses {
 	t.Helper()
 	fields := l.wait(t, "serving", ended)

@@ -87,6 +87,9 @@ func TestCameraNotThere(t *testing.T) {
 	if got := string(d.get(t, "/healthz")); got != "ok\n" {
 		t.Errorf("/healthz answers %q, want ok", got)
 	}
+	if code, _, stderr := execute(t, "healthz", "--http", d.host()); code != cli.Failure || !strings.Contains(stderr, "not ready: no frame has arrived yet") {
+		t.Errorf("robustnet-edge healthz: exit code %d, %q; want 1 and the reason", code, stderr)
+	}
 	if got := d.metric(t, "robustnet_camera_up"); got != 0 {
 		t.Errorf("robustnet_camera_up = %v, want 0", got)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/edge/web"
+	"github.com/robustnet-edge/robustnet/internal/cli"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
@@ -114,6 +115,9 @@ func TestPageAndPictures(t *testing.T) {
 		if got := d.get(t, path); string(got) != want {
 			t.Errorf("%s answers %q, want %q", path, got, want)
 		}
+	}
+	if code, stdout, stderr := execute(t, "healthz", "--http", d.host()); code != cli.OK || stdout != "ready\n" {
+		t.Errorf("robustnet-edge healthz: exit code %d, %q, %q; want 0 and ready", code, stdout, stderr)
 	}
 	d.stop()
 }

@@ -36,10 +36,25 @@ var (
 	ErrBroken = errors.New("the GPU failed beyond recovery in this process")
 )
 
+// What to do about what is missing. All begin alike, so that they can be told apart from the fault.
 const (
+	nextStep   = "on a Jetson, install TensorRT (apt-get install tensorrt) and the shim, packaging/build-tensorrt.sh; elsewhere, use the .onnx model"
+	nextDLA    = "on a Jetson, it is of JetPack 6's package nvidia-l4t-dla-compiler, without which TensorRT 10.3 cannot be loaded; a container gets it from its host with --runtime nvidia; JetPack 7 has it no more and needs the image for JetPack 7"
+	nextDriver = "on a Jetson, it is of the driver, the package nvidia-l4t-cuda; a container gets it from its host with --runtime nvidia or --device nvidia.com/gpu=all; elsewhere, use the .onnx model"
+
 	shimVariable = "ROBUSTNET_TENSORRT_LIBRARY"
-	nextStep     = "on a Jetson, install TensorRT (apt-get install tensorrt) and the shim, packaging/build-tensorrt.sh; elsewhere, use the .onnx model"
 )
+
+// stepAfter is what to do about what the dynamic loader said.
+func stepAfter(said string) string {
+	switch {
+	case strings.Contains(said, "libnvdla_compiler.so"):
+		return nextDLA
+	case strings.Contains(said, "libcuda.so.1"):
+		return nextDriver
+	}
+	return nextStep
+}
 
 // shims are the names of the shims, that for the version of the newest JetPack first.
 var shims = [...]string{"librobustnet-trt10.so", "librobustnet-trt11.so", "librobustnet-trt8.so"}
@@ -86,7 +101,8 @@ func Load(path string) (*Library, error) {
 		}
 		return &Library{native: n, device: device}, nil
 	}
-	return nil, fmt.Errorf("%w: %s; %s", ErrMissing, strings.Join(said, "; "), nextStep)
+	all := strings.Join(said, "; ")
+	return nil, fmt.Errorf("%w: %s; %s", ErrMissing, all, stepAfter(all))
 }
 
 // candidates are the shims that there are.
