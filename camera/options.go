@@ -29,6 +29,10 @@ var schemeOptions = map[string]map[string]optionCheck{
 	"dir":   {"fps": checkFPS, "loop": checkBool, "pace": checkBool},
 	"rtsp":  {"transport": checkTransport, "timeout": checkTimeout},
 	"rtsps": {"transport": checkTransport, "timeout": checkTimeout},
+	"csi": {
+		"sensor-mode": checkRange(0, 255), "width": checkSide, "height": checkSide, "fps": checkFPS, "flip": checkRange(0, 7),
+	},
+	"gst": {}, // all is GStreamer's
 	"synthetic": {
 		"scene": checkWord, "style": checkWord, "size": checkSize, "fps": checkFPS,
 		"seed": checkInt, "pace": checkBool, "frames": checkCount,
@@ -83,6 +87,23 @@ func parseSize(v string) (width, height int, err error) {
 		}
 	}
 	return width, height, nil
+}
+
+func checkSide(v string) error {
+	if n, err := strconv.Atoi(v); err != nil || n < minSide || n > MaxSide || n%2 != 0 {
+		return fmt.Errorf("want an even number of pixels within %d..%d", minSide, MaxSide)
+	}
+	return nil
+}
+
+// checkRange wants a whole number from low to high.
+func checkRange(low, high int) optionCheck {
+	return func(v string) error {
+		if n, err := strconv.Atoi(v); err != nil || n < low || n > high {
+			return fmt.Errorf("want a whole number within %d..%d", low, high)
+		}
+		return nil
+	}
 }
 
 func checkFPS(v string) error {
@@ -140,8 +161,12 @@ func checkWord(v string) error {
 // The getters below never fail on what ParseURI returned; on a URI made by hand, an
 // unusable value counts as absent.
 
-// Size is the size option in pixels, 0×0 when it is absent.
+// Size is the size option in pixels, or the width and height options; 0×0 when they are
+// absent.
 func (u URI) Size() (width, height int) {
+	if w, h := u.Params.Get("width"), u.Params.Get("height"); checkSide(w) == nil && checkSide(h) == nil {
+		return int(u.Int("width", 0)), int(u.Int("height", 0))
+	}
 	width, height, err := parseSize(u.Params.Get("size"))
 	if err != nil {
 		return 0, 0

@@ -18,16 +18,22 @@ import (
 //	file:clip.mp4?loop=1&pace=0                     a video file
 //	dir:images/?fps=5&pace=1                        a folder of images
 //	rtsp://user:password@host:554/path#transport=tcp  a network camera; rtsps:// too
+//	csi://0?sensor-mode=2&flip=2                    a camera on a Jetson's CSI connector
+//	gst:v4l2src device=/dev/video0 ! jpegdec        any pipeline of GStreamer
 //	synthetic:?scene=street&style=night             a rendered street
 type URI struct {
-	// Scheme is one of v4l2, file, dir, rtsp, rtsps, synthetic.
+	// Scheme is one of v4l2, file, dir, rtsp, rtsps, csi, gst, synthetic.
 	Scheme string
-	// Path is the device, file or folder, decoded; empty where the scheme needs none.
+	// Path is the device, file or folder, decoded, or the number of a csi sensor; empty
+	// where the scheme needs none.
 	Path string
 	// Address is the URL of an rtsp or rtsps camera exactly as it was written, without
 	// the fragment; empty for other schemes. It may hold a password: log
 	// [URI.Redacted] instead.
 	Address string
+	// Pipeline is the text of a gst camera as it was written; empty for other schemes. It may
+	// hold a password, too.
+	Pipeline string
 	// Params are this program's options: what follows the question mark, or for rtsp
 	// and rtsps the number sign, since the query of such an address belongs to the
 	// camera. Nil when there are none.
@@ -58,8 +64,13 @@ func ParseURI(s string) (URI, error) {
 		return URI{}, fmt.Errorf("camera scheme %q is unknown%s; known are %s (a file with a colon in its name is file:NAME)",
 			scheme, didYouMean(scheme, names), strings.Join(names, ", "))
 	}
-	if scheme == "rtsp" || scheme == "rtsps" {
+	switch scheme {
+	case "rtsp", "rtsps":
 		return parseRemote(scheme, rest)
+	case "csi":
+		return parseCSI(rest)
+	case "gst":
+		return parsePipeline(rest)
 	}
 	return parseLocal(scheme, rest)
 }
@@ -68,7 +79,9 @@ func ParseURI(s string) (URI, error) {
 func bareWord(s string) error {
 	name, _, _ := strings.Cut(s, "?")
 	switch {
-	case strings.Contains(s, "@"): // may hold a password, so it is not quoted
+	case strings.Contains(s, " ! "): // may hold a password, so it is not quoted
+		return fmt.Errorf("camera pipeline has no scheme; write gst: before it")
+	case strings.Contains(s, "@"): // so may this
 		return fmt.Errorf("camera address has no scheme; write rtsp://user:password@host:port/path for a network camera")
 	case slices.Contains(sortedKeys(schemeOptions), strings.ToLower(name)):
 		return fmt.Errorf("camera %q lacks a colon; write %s:%s", s, strings.ToLower(name), s[len(name):])
@@ -135,6 +148,36 @@ func checkPath(scheme, p string) error {
 	return nil
 }
 
+// parseCSI reads what follows csi:, as in csi://0?sensor-mode=2.
+func parseCSI(rest string) (URI, error) {
+	sensor, query, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	n, err := strconv.ParseUint(sensor, 10, 8)
+	if err != nil {
+		return URI{}, fmt.Errorf("camera csi: needs the number of a sensor, not %q; write csi://0 for the first one", sensor)
+	}
+	params, err := parseOptions("csi", query)
+	if err != nil {
+		return URI{}, err
+	}
+	if params.Has("width") != params.Has("height") {
+		return URI{}, fmt.Errorf("camera options width and height of csi go together; give both, or neither for the wanted size")
+	}
+	return URI{Scheme: "csi", Path: strconv.FormatUint(n, 10), Params: params}, nil
+}
+
+// parsePipeline takes the text as it is: question marks, equals signs and per cent signs
+// belong to GStreamer.
+func parsePipeline(rest string) (URI, error) {
+	text := strings.TrimSpace(rest)
+	switch {
+	case text == "":
+		return URI{}, fmt.Errorf("camera gst: lacks a pipeline; write one without its sink, such as gst:v4l2src device=/dev/video0 ! jpegdec")
+	case strings.IndexFunc(text, unicode.IsControl) >= 0:
+		return URI{}, fmt.Errorf("camera pipeline holds a control character; write it in one line")
+	}
+	return URI{Scheme: "gst", Pipeline: text}, nil
+}
+
 // parseRemote keeps the address as it was written: cameras match queries byte for byte.
 // Causes from net/url are left out of the errors because they quote what they choke on,
 // which may be the password.
@@ -172,12 +215,30 @@ func (u URI) String() string { return u.format(u.Address) }
 // camera, as in /cam?user=admin&password=1234 or /user=admin_password=1234_channel=1.
 var secretAssignment = regexp.MustCompile(`(?i)((?:pass|pwd|secret|token|key|auth)[^=/?&;]*=)[^/?&;]*`)
 
+// secretInPipeline finds the password of an address, as in location=rtsp://admin:1234@host,
+// and the value of a property or parameter, as in user-pw=1234.
+var secretInPipeline = regexp.MustCompile(`(?i)(://[^/@:\s"]*:)([^/@\s"]*)@|([\w-]*(?:passw|passphrase|pwd|-pw|secret|token|auth)[\w-]*\s*=\s*)("[^"]*"|'[^']*'|[^\s&]+)`)
+
 // mask stands for a secret. It needs no escaping anywhere in a URL.
 const mask = "xxxxx"
 
+// Mask masks in a message, such as that of a program which was given the pipeline, what
+// looks like a secret in the pipeline.
+func (u URI) Mask(message string) string {
+	for _, m := range secretInPipeline.FindAllStringSubmatch(u.Pipeline, -1) {
+		if secret := strings.Trim(m[2]+m[4], `"'`); secret != "" {
+			message = strings.ReplaceAll(message, secret, mask)
+		}
+	}
+	return message
+}
+
 // Redacted returns the address with the password masked, and also what looks like a
-// secret in the path and query of a network camera. It is fit for logs.
+// secret in the path and query of a network camera or in a pipeline. It is fit for logs.
 func (u URI) Redacted() string {
+	if u.Pipeline != "" {
+		return "gst:" + u.Mask(u.Pipeline)
+	}
 	if u.Address == "" {
 		return u.format("")
 	}
@@ -201,14 +262,18 @@ func (u URI) Redacted() string {
 }
 
 func (u URI) format(address string) string {
-	if u.Scheme == "rtsp" || u.Scheme == "rtsps" {
+	s := u.Scheme + ":"
+	switch {
+	case u.Scheme == "rtsp" || u.Scheme == "rtsps":
 		if len(u.Params) > 0 {
 			address += "#" + u.Params.Encode()
 		}
 		return address
-	}
-	s := u.Scheme + ":"
-	if strings.HasPrefix(u.Path, "//") {
+	case u.Scheme == "gst":
+		return s + u.Pipeline
+	case u.Scheme == "csi":
+		s += "//" // as others write it
+	case strings.HasPrefix(u.Path, "//"):
 		s += "//" // or the path would read as an authority
 	}
 	s += (&url.URL{Path: u.Path}).EscapedPath()

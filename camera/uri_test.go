@@ -1,8 +1,10 @@
 package camera
 
 import (
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,16 @@ func TestParseURI(t *testing.T) {
 		"rtsp://cam/":                       {Scheme: "rtsp", Address: "rtsp://cam/"},
 		"rtsps://[fe80::1]:322/a":           {Scheme: "rtsps", Address: "rtsps://[fe80::1]:322/a"},
 		"rtsp://u:p%2F%40@h:1/x@y?a=1&a=%z": {Scheme: "rtsp", Address: "rtsp://u:p%2F%40@h:1/x@y?a=1&a=%z"},
+		"csi://0":                           {Scheme: "csi", Path: "0"},
+		"csi:1":                             {Scheme: "csi", Path: "1"},
+		"CSI://007?":                        {Scheme: "csi", Path: "7"},
+		"csi://0?sensor-mode=2&width=1920&height=1080&fps=29.97&flip=2": {Scheme: "csi", Path: "0", Params: url.Values{
+			"sensor-mode": {"2"}, "width": {"1920"}, "height": {"1080"}, "fps": {"29.97"}, "flip": {"2"}}},
+		"gst:videotestsrc":                                     {Scheme: "gst", Pipeline: "videotestsrc"},
+		"GST: videotestsrc ! queue  ":                          {Scheme: "gst", Pipeline: "videotestsrc ! queue"},
+		`gst:filesrc location="a  b%20?x=1&y.mp4" ! decodebin`: {Scheme: "gst", Pipeline: `filesrc location="a  b%20?x=1&y.mp4" ! decodebin`},
+		"gst:gst:":       {Scheme: "gst", Pipeline: "gst:"},
+		"gst://csi://0#": {Scheme: "gst", Pipeline: "//csi://0#"},
 		"RTSP://h/p?loop=1#transport=tcp&timeout=5s": {
 			Scheme: "rtsp", Address: "rtsp://h/p?loop=1", Params: url.Values{"transport": {"tcp"}, "timeout": {"5s"}},
 		},
@@ -57,7 +69,7 @@ func TestParseURIErrors(t *testing.T) {
 		"synthetic":                    {"synthetic:"},
 		"synthetic?style=day":          {"synthetic:?style=day"},
 		"fle:clip.mp4":                 {`"fle"`, "did you mean file?", "rtsp"},
-		"http://cam/":                  {`"http"`, "known are dir, file, rtsp, rtsps, synthetic, v4l2"},
+		"http://cam/":                  {`"http"`, "known are csi, dir, file, gst, rtsp, rtsps, synthetic, v4l2"},
 		"file:":                        {"lacks a path"},
 		"file://clip.mp4":              {"file:clip.mp4", "file:///clip.mp4"},
 		"file:100%.mp4":                {"%25"},
@@ -80,6 +92,25 @@ func TestParseURIErrors(t *testing.T) {
 		"v4l2:?format=a%20b":           {"one word"},
 		"synthetic:?frames=0":          {"1 or more"},
 		"synthetic:?seed=x":            {"whole number"},
+		"csi:":                         {"csi://0"},
+		"csi:///0":                     {"csi://0"},
+		"csi://-1":                     {"csi://0"},
+		"csi://256":                    {"csi://0"},
+		"csi://0/x":                    {`"0/x"`, "csi://0"},
+		"csi://0 ! filesink":           {"csi://0"},
+		"csi://0?mode=1":               {`"mode"`, "known are flip, fps, height, sensor-mode, width"},
+		"csi://0?sensor_mode=1":        {"did you mean sensor-mode?"},
+		"csi://0?sensor-mode=x":        {"whole number within 0..255"},
+		"csi://0?flip=8":               {"0..7"},
+		"csi://0?flip=2%20!%20x":       {"0..7"},
+		"csi://0?width=1280":           {"width and height", "both"},
+		"csi://0?width=1281&height=16": {"even"},
+		"csi://0?width=8&height=16":    {"16..8192"},
+		"csi://0?fps=NaN":              {"240"},
+		"gst:":                         {"lacks a pipeline", "gst:v4l2src"},
+		"gst:  ":                       {"lacks a pipeline"},
+		"gst:a\n! b":                   {"control character"},
+		"videotestsrc ! queue":         {"no scheme", "gst:"},
 		"rtsp:cam/live":                {"lacks a host"},
 		"rtsp:///live":                 {"lacks a host"},
 		"rtsp://:554/live":             {"lacks a host"},
@@ -114,6 +145,8 @@ func TestParseURIErrorHidesPassword(t *testing.T) {
 		"rtsp://admin:secret@/live",
 		"rtsp://admin:secret@cam/live#transport=x",
 		"rtsp//admin:secret@cam/live",
+		"rtspsrc location=rtsp://cam/live user-pw=secret ! decodebin",
+		"gst:rtspsrc user-pw=secret\n! decodebin",
 		"admin:secret@cam",
 	} {
 		_, err := ParseURI(in)
@@ -135,6 +168,11 @@ func TestRedacted(t *testing.T) {
 		"rtsp://cam/live?authToken=s3cret":                     "rtsp://cam/live?authToken=xxxxx",
 		"file:a b.mp4?loop=1":                                  "file:a%20b.mp4?loop=1",
 		"/dev/video0":                                          "v4l2:/dev/video0",
+		"csi:0?flip=2":                                         "csi://0?flip=2",
+		"gst:v4l2src ! videoflip method=clockwise":             "gst:v4l2src ! videoflip method=clockwise",
+		"gst:rtspsrc location=rtsp://u:s3cret@cam/x ! queue":   "gst:rtspsrc location=rtsp://u:xxxxx@cam/x ! queue",
+		`gst:rtspsrc user-id=u user-pw="s3 cret" ! queue`:      `gst:rtspsrc user-id=u user-pw="xxxxx" ! queue`,
+		"gst:souphttpsrc location=http://c/?password=s3&ch=1":  "gst:souphttpsrc location=http://c/?password=xxxxx&ch=1",
 		"rtsp://admin:s3cret@[::1]:554/live?x=1#transport=udp": "rtsp://admin:xxxxx@[::1]:554/live?x=1#transport=udp",
 	}
 	for in, want := range tests {
@@ -169,6 +207,12 @@ func TestOptionGetters(t *testing.T) {
 	if got := u.Text("style", "day"); got != "fog" {
 		t.Errorf("Text(style) = %q, want fog", got)
 	}
+	if u, err = ParseURI("csi://0?width=640&height=360"); err != nil {
+		t.Fatal(err)
+	}
+	if w, h := u.Size(); w != 640 || h != 360 {
+		t.Errorf("Size of csi = %d×%d, want 640×360", w, h)
+	}
 	none := URI{Scheme: "rtsp"}
 	w, h := none.Size()
 	if w != 0 || h != 0 || none.FPS() != 0 || !none.Bool("pace", true) || none.Int("seed", 3) != 3 ||
@@ -177,10 +221,26 @@ func TestOptionGetters(t *testing.T) {
 	}
 }
 
+// What a program says of a pipeline may quote its password.
+func TestMask(t *testing.T) {
+	u, err := ParseURI(`gst:rtspsrc location=rtsp://u:pa55@cam/x user-pw='s3cret' ! queue`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := u.Mask(`could not set property "user-pw" to "s3cret" for rtsp://u:pa55@cam/x`)
+	if want := `could not set property "user-pw" to "xxxxx" for rtsp://u:xxxxx@cam/x`; got != want {
+		t.Errorf("Mask = %q, want %q", got, want)
+	}
+	if got := (URI{Scheme: "v4l2"}).Mask("as it is"); got != "as it is" {
+		t.Errorf("Mask without a pipeline = %q", got)
+	}
+}
+
 func FuzzParseURI(f *testing.F) {
 	for _, s := range []string{
 		"/dev/video0", "v4l2:?size=1280x720&fps=30&format=MJPEG", "file:clip.mp4?loop=1&pace=0", "file:////x",
 		"dir:a%20b/?fps=5", "rtsp://u:p@h:554/x?y=1#transport=tcp&timeout=5s", "synthetic:?scene=street&seed=1",
+		"csi://0?sensor-mode=2&width=1920&height=1080&fps=30&flip=2", "csi:1", "gst:v4l2src device=/dev/video0 ! jpegdec", `gst:rtspsrc user-pw="a b"`,
 	} {
 		f.Add(s)
 	}
@@ -193,6 +253,15 @@ func FuzzParseURI(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(again, u) {
 			t.Fatalf("ParseURI(%q) = %+v, printed %q, read back %+v, %v", s, u, u.String(), again, err)
 		}
+		// Only checked numbers may get into a pipeline that this program writes.
+		if u.Scheme == "csi" {
+			for _, v := range append([]string{u.Path}, slices.Concat(slices.Collect(maps.Values(u.Params))...)...) {
+				if strings.ContainsAny(v, " !\t\"'\\(),;:/=") {
+					t.Fatalf("ParseURI(%q) lets %q through", s, v)
+				}
+			}
+		}
+		_ = u.Redacted() // which must not panic
 		// The masked form may only hold the password if it does not depend on it.
 		if u.Address == "" {
 			return

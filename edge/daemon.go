@@ -49,6 +49,7 @@ type Daemon struct {
 	metrics *metrics.Metrics
 	rtsp    *stream.Server // nil when off
 	web     *web.Server    // nil when off
+	encoder *compressor    // set by Run; nil when nothing is encoded
 
 	camera  cameraState
 	frames  *camera.Slot[*camera.Frame]
@@ -108,8 +109,11 @@ var errFinished = errors.New("finished")
 func (d *Daemon) Run(ctx context.Context) error {
 	d.started = time.Now()
 	defer d.latest.close()
-	p, err := d.newPresenter()
+	p, err := d.newPresenter(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while looking for an encoder
+		}
 		return err
 	}
 	if err := d.listen(); err != nil {
@@ -138,6 +142,10 @@ func (d *Daemon) serve(ctx context.Context, p *presenter) error {
 	// A large model on a small processor takes longer for a frame than a stop may.
 	defer context.AfterFunc(ctx, d.o.Engine.Interrupt)()
 	g, gctx := errgroup.WithContext(ctx)
+	if p.encoder != nil {
+		p.encoder.tell()
+		defer p.encoder.interruptWhen(gctx)()
+	}
 	g.Go(func() error {
 		cameraErr = d.keeper().Run(gctx)
 		d.camera.ended()

@@ -18,9 +18,9 @@ import (
 type presenter struct {
 	d        *Daemon
 	renderer *overlay.Renderer // nil until the first frame tells the size
-	encoder  *stream.Encoder
-	recorder *stream.Recorder // nil when off
-	masks    *maskWriter      // nil when off
+	encoder  *compressor       // nil when nothing is encoded
+	recorder *stream.Recorder  // nil when off
+	masks    *maskWriter       // nil when off
 
 	picture   image.Point // size of what is encoded
 	rate      rateWatch
@@ -29,11 +29,19 @@ type presenter struct {
 	announced bool      // players can be told the stream's format
 }
 
-// newPresenter opens the output files, so that a folder that cannot be written is
-// reported at once.
-func (d *Daemon) newPresenter() (*presenter, error) {
+// newPresenter finds the encoder and opens the output files, so that what is missing or cannot
+// be written is reported at once.
+func (d *Daemon) newPresenter(ctx context.Context) (*presenter, error) {
 	p := &presenter{d: d}
 	out := d.o.Config.Output
+	if d.rtsp != nil || out.Video != "" {
+		var err error
+		c := d.o.Config.Stream
+		if p.encoder, err = newCompressor(ctx, c.Encoder, c.EncoderPipeline, d.o.Log); err != nil {
+			return nil, err
+		}
+		d.encoder = p.encoder
+	}
 	if out.Masks != "" {
 		var err error
 		if p.masks, err = newMaskWriter(out.Masks, d.o.Engine.Describe()); err != nil {
@@ -59,7 +67,7 @@ func (p *presenter) close() error {
 		errs = append(errs, p.recorder.Close())
 	}
 	if p.encoder != nil {
-		errs = append(errs, p.encoder.Close())
+		errs = append(errs, p.encoder.close())
 	}
 	if p.renderer != nil {
 		errs = append(errs, p.renderer.Close())
@@ -80,6 +88,9 @@ func (d *Daemon) present(ctx context.Context, p *presenter) error {
 		}
 		if err := p.show(s); err != nil {
 			s.Release()
+			if ctx.Err() != nil && errors.Is(err, stream.ErrEncoderLost) {
+				return nil // interrupted
+			}
 			return err
 		}
 		d.latest.put(s)
@@ -147,22 +158,15 @@ func (p *presenter) prepare(s *shot) error {
 
 // openEncoder begins a new H.264 stream for pictures at the given rate.
 func (p *presenter) openEncoder(fps float64) error {
-	if p.encoder != nil {
-		if err := p.encoder.Close(); err != nil {
-			return err
-		}
-	}
 	c := p.d.o.Config.Stream
-	var err error
-	p.encoder, err = stream.NewEncoder(stream.EncoderOptions{
+	p.rate = rateWatch{assumed: fps}
+	return p.encoder.open(stream.EncoderOptions{
 		Width:       p.picture.X,
 		Height:      p.picture.Y,
 		FPS:         fps,
 		BitrateKbps: c.BitrateKbps,
 		KeyInterval: c.KeyInterval,
 	})
-	p.rate = rateWatch{assumed: fps}
-	return err
 }
 
 // defaultFPS is assumed of sources that do not know their rate.
@@ -202,7 +206,7 @@ func (p *presenter) encode(s *shot) error {
 		}
 	}
 	key := d.rtsp != nil && d.rtsp.TakeKeyRequest()
-	au, err := p.encoder.Encode(picture.I420(), key)
+	au, err := p.encoder.encode(picture.I420(), key)
 	if err != nil {
 		return err
 	}

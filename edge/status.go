@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/robustnet-edge/robustnet/edge/metrics"
-	"github.com/robustnet-edge/robustnet/edge/stream"
 	"github.com/robustnet-edge/robustnet/edge/web"
 )
 
@@ -87,7 +86,7 @@ func (d *Daemon) streamStatus() web.StreamStatus {
 	return web.StreamStatus{
 		RTSPURL:     d.rtsp.URL(),
 		Viewers:     d.rtsp.Viewers(),
-		Encoder:     stream.EncoderName(),
+		Encoder:     d.encoder.name(),
 		BitrateKbps: d.o.Config.Stream.BitrateKbps,
 		SentBytes:   d.rtsp.BytesSent(),
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/camera/dir"
 	"github.com/robustnet-edge/robustnet/camera/file"
+	"github.com/robustnet-edge/robustnet/camera/gst"
 	"github.com/robustnet-edge/robustnet/camera/rtsp"
 	"github.com/robustnet-edge/robustnet/camera/synthetic"
 	"github.com/robustnet-edge/robustnet/camera/v4l2"
@@ -30,6 +31,8 @@ func cameras() camera.Openers {
 		"dir":       dir.Open,
 		"rtsp":      rtsp.Open,
 		"rtsps":     rtsp.Open,
+		"csi":       gst.Open,
+		"gst":       gst.Open,
 		"synthetic": synthetic.Open,
 	}
 }

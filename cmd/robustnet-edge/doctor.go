@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/camera/gst"
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/doctor"
+	"github.com/robustnet-edge/robustnet/edge/stream"
 	"github.com/robustnet-edge/robustnet/internal/memory"
 	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/trt/nvinfer"
@@ -35,7 +39,7 @@ something that the settings need is missing.`,
 		if err != nil {
 			return err
 		}
-		findings := examine(doctor.System{Root: "/"}, loaded.Config)
+		findings := examine(cmd.Context(), doctor.System{Root: "/"}, loaded.Config)
 		if err := printFindings(cmd.OutOrStdout(), findings, asJSON); err != nil {
 			return err
 		}
@@ -48,7 +52,7 @@ something that the settings need is missing.`,
 }
 
 // examine looks at everything.
-func examine(s doctor.System, c config.Config) []doctor.Finding {
+func examine(ctx context.Context, s doctor.System, c config.Config) []doctor.Finding {
 	findings := []doctor.Finding{{What: "program", State: doctor.OK, Text: readBuild().String()}, s.Board()}
 	needsEngine := filepath.Ext(c.Model.Path) == nvinfer.FileEnding
 	findings = append(findings, tensorRT(needsEngine || s.IsJetson(), needsEngine))
@@ -56,6 +60,8 @@ func examine(s doctor.System, c config.Config) []doctor.Finding {
 		findings = append(findings, s.GPUNodes())
 	}
 	findings = append(findings, model(c.Model), doctor.Memory(memory.AvailableBytes()))
+	findings = append(findings, gstreamer(ctx, c.Camera)...)
+	findings = append(findings, encoding(ctx, c)...)
 	findings = append(findings, doctor.Clocks(telemetry.Open(s.Root).Read())...)
 	return append(findings, s.Cameras()...)
 }
@@ -102,6 +108,42 @@ func model(c config.Model) doctor.Finding {
 		f.State, f.Text = doctor.Missing, err.Error()
 	}
 	return f
+}
+
+// gstreamer tells whether GStreamer has what the camera needs, if it comes through GStreamer.
+func gstreamer(ctx context.Context, c config.Camera) []doctor.Finding {
+	uri, err := camera.ParseURI(c.URI)
+	if err != nil || uri.Scheme != "csi" && uri.Scheme != "gst" {
+		return nil
+	}
+	f := doctor.Finding{What: "GStreamer", State: doctor.OK, Text: "has what " + uri.Scheme + ": cameras need"}
+	if missing := gst.Missing(ctx, uri); missing != "" {
+		f.State = doctor.Missing
+		f.Text, f.Next, _ = strings.Cut(missing, "; ")
+	}
+	return []doctor.Finding{f}
+}
+
+// encoding tells what makes H.264, if anything has to.
+func encoding(ctx context.Context, c config.Config) []doctor.Finding {
+	if c.Stream.RTSP == "" && c.Output.Video == "" {
+		return nil
+	}
+	f := doctor.Finding{What: "encoder", State: doctor.OK}
+	found, err := stream.FindEncoder(ctx, c.Stream.Encoder, c.Stream.EncoderPipeline)
+	switch {
+	case err != nil:
+		f.State = doctor.Missing
+		f.Text, f.Next, _ = strings.Cut(err.Error(), "; choose ")
+		if f.Next != "" {
+			f.Next = "choose " + f.Next
+		}
+	case found.Note() != "": // as on an Orin Nano, which has no such hardware
+		f.State, f.Text = doctor.Note, found.Name()+"; "+found.Note()
+	default:
+		f.Text = found.Name()
+	}
+	return []doctor.Finding{f}
 }
 
 func printFindings(out io.Writer, findings []doctor.Finding, asJSON bool) error {

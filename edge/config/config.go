@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/robustnet-edge/robustnet/edge/encoder"
 	"github.com/robustnet-edge/robustnet/edge/view"
 	"github.com/robustnet-edge/robustnet/trt"
 )
@@ -77,6 +78,10 @@ type Stream struct {
 	BitrateKbps int
 	// KeyInterval is the time between two key frames.
 	KeyInterval time.Duration
+	// Encoder is what makes H.264, for viewers and for the MP4 file.
+	Encoder encoder.Kind
+	// EncoderPipeline replaces the elements that the encoder gst would choose; empty to let it.
+	EncoderPipeline string
 }
 
 // HTTP says how the pages, snapshots and metrics are served.
@@ -145,6 +150,7 @@ func Default() Config {
 			RTPPort:     8000,
 			BitrateKbps: 4000,
 			KeyInterval: 2 * time.Second,
+			Encoder:     encoder.Auto,
 		},
 		HTTP: HTTP{Address: "127.0.0.1:8080", PreviewFPS: 10},
 		Log:  Log{Level: "info", Format: LogAuto, Summary: 10 * time.Second},
@@ -166,20 +172,32 @@ func (c Config) Validate() error {
 // conflicts finds settings that are good by themselves and bad together. It leaves out
 // the keys that have faults already.
 func conflicts(c Config, origins map[string]Origin, known Faults) Faults {
-	if known.touch(keyRTSP) || known.touch(keyHTTP) || !sameListener(c.Stream.RTSP, c.HTTP.Address) {
-		return nil
+	var faults Faults
+	if !known.touch(keyEncoder) && c.Stream.EncoderPipeline != "" && c.Stream.Encoder != encoder.GStreamer {
+		key := later(origins, keyEncoderPipeline, keyEncoder)
+		faults = append(faults, Fault{Origin: origins[key], Key: key, Problem: fmt.Sprintf(
+			"%s is for the encoder %s, not %s; set %s to %[2]s, or leave the pipeline out",
+			keyEncoderPipeline, encoder.GStreamer, c.Stream.Encoder, keyEncoder)})
 	}
-	// The fault lies with the layer that spoke last.
-	key, other := keyHTTP, keyRTSP
-	if origins[keyRTSP].Layer > origins[keyHTTP].Layer {
-		key, other = other, key
+	if !known.touch(keyRTSP) && !known.touch(keyHTTP) && sameListener(c.Stream.RTSP, c.HTTP.Address) {
+		key := later(origins, keyHTTP, keyRTSP)
+		other := keyRTSP
+		if key == keyRTSP {
+			other = keyHTTP
+		}
+		faults = append(faults, Fault{Origin: origins[key], Key: key, Problem: fmt.Sprintf(
+			"RTSP on %s and HTTP on %s cannot share a port; change %s or %s",
+			c.Stream.RTSP, c.HTTP.Address, key, other)})
 	}
-	return Faults{{
-		Origin: origins[key],
-		Key:    key,
-		Problem: fmt.Sprintf("RTSP on %s and HTTP on %s cannot share a port; change %s or %s",
-			c.Stream.RTSP, c.HTTP.Address, key, other),
-	}}
+	return faults
+}
+
+// later is the key of the layer that spoke last, with which a fault of two lies, or key.
+func later(origins map[string]Origin, key, other string) string {
+	if origins[other].Layer > origins[key].Layer {
+		return other
+	}
+	return key
 }
 
 // sameListener tells whether two TCP servers would claim the same port. Port 0 never

@@ -239,6 +239,27 @@ func TestUsageTellsFlagsFromFiles(t *testing.T) {
 	}
 }
 
+// A pipeline that would not be used is a mistake, told where the later of the two was set.
+func TestEncoderPipelineNeedsGStreamer(t *testing.T) {
+	const problem = "stream.encoder_pipeline is for the encoder gst, not %s; set stream.encoder to gst, or leave the pipeline out"
+	file := writeFile(t, "stream:\n  encoder_pipeline: x264enc\n")
+	for name, c := range map[string]struct {
+		flags []string
+		want  string // empty for no fault
+	}{
+		"both":     {[]string{"--encoder", "gst", "--encoder-pipeline", "x264enc ! queue"}, ""},
+		"pipeline": {[]string{"--encoder-pipeline", "x264enc"}, "--encoder-pipeline: " + fmt.Sprintf(problem, "auto")},
+		"other":    {[]string{"--config", file, "--encoder", "x264"}, "--encoder: " + fmt.Sprintf(problem, "x264")},
+		"unknown":  {[]string{"--encoder", "nvenc", "--encoder-pipeline", "x"}, `--encoder: stream.encoder is "nvenc"; want auto, x264, openh264 or gst`},
+		"newline":  {[]string{"--encoder", "gst", "--encoder-pipeline", "a\nb"}, `--encoder-pipeline: stream.encoder_pipeline is "a\nb"; control characters are not allowed`},
+	} {
+		_, err := Load(Sources{Flags: parsed(t, c.flags...)})
+		if got := strings.Join(lines(t, err), "\n"); got != c.want {
+			t.Errorf("%s: %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
 func TestValidateConfigMadeInCode(t *testing.T) {
 	c := Default()
 	c.Overlay.Alpha = math.NaN()

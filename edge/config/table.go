@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/edge/encoder"
 	"github.com/robustnet-edge/robustnet/edge/view"
 	"github.com/robustnet-edge/robustnet/trt"
 )
@@ -22,8 +23,10 @@ type setting struct {
 
 // Keys that code outside the table refers to.
 const (
-	keyRTSP = "stream.rtsp"
-	keyHTTP = "http.address"
+	keyRTSP            = "stream.rtsp"
+	keyHTTP            = "http.address"
+	keyEncoder         = "stream.encoder"
+	keyEncoderPipeline = "stream.encoder_pipeline"
 )
 
 // table lists every setting, section by section, bound to the fields of c. It is the
@@ -42,8 +45,8 @@ func table(c *Config) []setting {
 
 func (c *Camera) settings() []setting {
 	return []setting{
-		{"camera.uri", "camera", "where frames come from: a device, file, folder, network camera or rendered street",
-			text(&c.URI, "address", "such as /dev/video0, file:clip.mp4, dir:images/, rtsp://host/path or synthetic:", cameraURI)},
+		{"camera.uri", "camera", "where frames come from: a device, file, folder, network camera, GStreamer pipeline or rendered street",
+			text(&c.URI, "address", "such as /dev/video0, csi://0, file:clip.mp4, dir:images/, rtsp://host/path, gst:PIPELINE or synthetic:", cameraURI)},
 		{"camera.size", "size", "picture size asked of the camera",
 			size(&c.Size)},
 		{"camera.fps", "fps", "frames per second asked of the camera",
@@ -95,6 +98,10 @@ func (s *Stream) settings() []setting {
 			whole(&s.BitrateKbps, 100, 100_000)},
 		{"stream.key_interval", "key-interval", "time between two key frames",
 			span(&s.KeyInterval, 100*time.Millisecond, time.Minute)},
+		{keyEncoder, "encoder", "what makes H.264; auto is the hardware of a Jetson if it works, else the library inside the program",
+			oneOf(&s.Encoder, encoder.All()...)},
+		{keyEncoderPipeline, "encoder-pipeline", "elements that the encoder gst runs in place of its own choice; bit rate and key frames are then theirs",
+			text(&s.EncoderPipeline, "elements", "elements of GStreamer that make H.264 of raw pictures, or nothing", nil)},
 	}
 }
 

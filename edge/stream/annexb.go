@@ -34,6 +34,27 @@ func splitAnnexB(nalus [][]byte, stream []byte) [][]byte {
 	return nalus
 }
 
+// withoutDelimiter drops the access unit delimiter with which a stream begins, as some encoders
+// make it. It says nothing where access units are kept apart.
+func withoutDelimiter(stream []byte) []byte {
+	begin := bytes.Index(stream, startCode)
+	if begin < 0 || begin+len(startCode) == len(stream) {
+		return stream
+	}
+	rest := stream[begin+len(startCode):]
+	if naluType(rest) != h264.NALUTypeAccessUnitDelimiter {
+		return stream
+	}
+	next := bytes.Index(rest, startCode)
+	if next < 0 {
+		return nil
+	}
+	if rest[next-1] == 0 { // the first byte of a four-byte start code
+		next--
+	}
+	return rest[next:]
+}
+
 // naluType reads the type from a NAL unit's first byte.
 func naluType(nalu []byte) h264.NALUType {
 	return h264.NALUType(nalu[0] & 0x1f)

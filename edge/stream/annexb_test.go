@@ -31,11 +31,37 @@ func TestSplitAnnexB(t *testing.T) {
 	}
 }
 
+func TestWithoutDelimiter(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		stream, want []byte
+	}{
+		{"nothing", nil, nil},
+		{"no start code", []byte{9, 9}, []byte{9, 9}},
+		{"start code only", []byte{0, 0, 1}, []byte{0, 0, 1}},
+		{"none", []byte{0, 0, 1, 0x65, 1}, []byte{0, 0, 1, 0x65, 1}},
+		{"first", []byte{0, 0, 0, 1, 9, 0x10, 0, 0, 0, 1, 0x67, 1}, []byte{0, 0, 0, 1, 0x67, 1}},
+		{"short start codes", []byte{0, 0, 1, 9, 0xf0, 0, 0, 1, 0x67, 1}, []byte{0, 0, 1, 0x67, 1}},
+		{"empty", []byte{0, 0, 1, 9, 0, 0, 1, 0x67}, []byte{0, 0, 1, 0x67}},
+		{"alone", []byte{0, 0, 1, 9, 0x10}, nil},
+		{"later", []byte{0, 0, 1, 0x65, 0, 0, 1, 9, 0x10}, []byte{0, 0, 1, 0x65, 0, 0, 1, 9, 0x10}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := withoutDelimiter(test.stream); !bytes.Equal(got, test.want) {
+				t.Errorf("withoutDelimiter(%v) = %v, want %v", test.stream, got, test.want)
+			}
+		})
+	}
+}
+
 func FuzzSplitAnnexB(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2})
 	f.Add([]byte{0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0x65, 0, 0})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		nalus := splitAnnexB(nil, stream)
+		if rest := splitAnnexB(nil, withoutDelimiter(stream)); len(rest) != len(nalus) && len(rest) != len(nalus)-1 {
+			t.Errorf("without its delimiter %v holds %d NAL units of %d", stream, len(rest), len(nalus))
+		}
 		for _, nalu := range nalus {
 			if len(nalu) == 0 || nalu[len(nalu)-1] == 0 || bytes.Contains(nalu, startCode) {
 				t.Errorf("splitAnnexB(%v) holds %v", stream, nalu)

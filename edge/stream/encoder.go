@@ -4,7 +4,8 @@
 // An [Encoder] turns one picture into one [AccessUnit]; a [Server] hands access units to
 // any number of RTSP players; a [Recorder] appends them to a file. One goroutine, the
 // encode loop, calls all three. The H.264 library is chosen when the program is built:
-// x264 (GPL) by default, openh264 (BSD) with -tags openh264.
+// x264 (GPL) by default, openh264 (BSD) with -tags openh264. [FindEncoder] chooses between it
+// and the elements of GStreamer, which run in a process of their own.
 package stream
 
 import (
@@ -16,10 +17,6 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/pion/mediadevices/pkg/codec"
-	"github.com/pion/mediadevices/pkg/frame"
-	"github.com/pion/mediadevices/pkg/io/video"
-	"github.com/pion/mediadevices/pkg/prop"
 )
 
 // AccessUnit is one compressed picture (ITU-T H.264, 7.4.1.2.3).
@@ -83,41 +80,35 @@ func (o EncoderOptions) keyIntervalFrames() int {
 	return int(min(max(math.Round(o.KeyInterval.Seconds()*o.FPS), 1), math.MaxInt32))
 }
 
-// Encoder compresses pictures of one size. It is used by one goroutine at a time. The
-// library may run threads of its own between calls; Close ends them.
+// ErrEncoderLost marks a failure of the process in which an encoder runs. The next Encode
+// begins a new one.
+var ErrEncoderLost = errors.New("encoder failed (--encoder chooses another)")
+
+// backend is what compresses for an Encoder.
+type backend interface {
+	// encode compresses a checked picture to a stream of NAL units, which holds until the
+	// next call. The first picture becomes a key frame in any case.
+	encode(img *image.YCbCr, key bool) ([]byte, error)
+	// interrupt makes encode return soon if it waits, and fail from then on; any goroutine
+	// may call it.
+	interrupt()
+	close() error
+}
+
+// Encoder compresses pictures of one size. It is used by one goroutine at a time, but for
+// Interrupt. The library may run threads of its own between calls, or a process does; Close
+// ends them.
 type Encoder struct {
 	options EncoderOptions
-	library codec.ReadCloser
-	keys    codec.KeyFrameController
-	picture *image.YCbCr // what the library pulls while Encode runs
+	name    string
+	backend backend
 	nalus   [][]byte
 	closed  bool
 }
 
-// NewEncoder makes an encoder that the caller must Close.
-func NewEncoder(o EncoderOptions) (*Encoder, error) {
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	e := &Encoder{options: o}
-	builder, err := encoderBuilder(o)
-	if err != nil {
-		return nil, fmt.Errorf("stream: set up %s: %w", EncoderName(), err)
-	}
-	pull := video.ReaderFunc(func() (image.Image, func(), error) { return e.picture, func() {}, nil })
-	e.library, err = builder.BuildVideoEncoder(pull, prop.Media{Video: prop.Video{
-		Width: o.Width, Height: o.Height, FrameRate: float32(o.FPS), FrameFormat: frame.FormatI420,
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("stream: open %s for %d×%d pixels at %d kbit/s: %w",
-			EncoderName(), o.Width, o.Height, o.BitrateKbps, err)
-	}
-	var ok bool
-	if e.keys, ok = e.library.Controller().(codec.KeyFrameController); !ok {
-		return nil, errors.Join(fmt.Errorf("stream: %s cannot force key frames", EncoderName()), e.Close())
-	}
-	return e, nil
-}
+// NewEncoder makes an encoder of the library that the program was built with. The caller must
+// Close it.
+func NewEncoder(o EncoderOptions) (*Encoder, error) { return BuiltIn().New(o) }
 
 // Encode compresses img, which must be I420 of exactly the encoder's size without padding
 // between rows. With key it makes a key frame; the first picture and one per KeyInterval
@@ -130,18 +121,10 @@ func (e *Encoder) Encode(img *image.YCbCr, key bool) (AccessUnit, error) {
 	if err := e.check(img); err != nil {
 		return AccessUnit{}, err
 	}
-	if key {
-		if err := e.keys.ForceKeyFrame(); err != nil {
-			return AccessUnit{}, fmt.Errorf("stream: force a key frame: %w", err)
-		}
-	}
-	e.picture = img
-	encoded, release, err := e.library.Read()
-	e.picture = nil
+	encoded, err := e.backend.encode(img, key)
 	if err != nil {
-		return AccessUnit{}, fmt.Errorf("stream: encode with %s: %w", EncoderName(), err)
+		return AccessUnit{}, fmt.Errorf("stream: encode with %s: %w", e.name, err)
 	}
-	release() // both libraries hand out a copy and release nothing
 	e.nalus = splitAnnexB(e.nalus[:0], encoded)
 	au := AccessUnit{NALUs: e.nalus, AnnexB: encoded}
 	for _, nalu := range au.NALUs {
@@ -149,6 +132,10 @@ func (e *Encoder) Encode(img *image.YCbCr, key bool) (AccessUnit, error) {
 	}
 	return au, nil
 }
+
+// Interrupt makes an Encode that waits for a process return soon, with an error, and all later
+// ones. Any goroutine may call it.
+func (e *Encoder) Interrupt() { e.backend.interrupt() }
 
 // check guards the libraries, which read the planes by pointer and, in x264's case,
 // ignore the strides.
@@ -172,15 +159,15 @@ func (e *Encoder) check(img *image.YCbCr) error {
 	return nil
 }
 
-// Close ends the encoder's threads and frees its memory. It is idempotent and must not
+// Close ends the encoder's threads or process and frees its memory. It is idempotent and must not
 // overlap Encode.
 func (e *Encoder) Close() error {
 	if e.closed {
 		return nil
 	}
 	e.closed = true
-	if err := e.library.Close(); err != nil {
-		return fmt.Errorf("stream: close %s: %w", EncoderName(), err)
+	if err := e.backend.close(); err != nil {
+		return fmt.Errorf("stream: close %s: %w", e.name, err)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"github.com/robustnet-edge/robustnet/edge/encoder"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,9 +76,9 @@ func checkPattern(t *testing.T, raw []byte, width, height int) {
 	}
 }
 
-func mustEncoder(t testing.TB, o EncoderOptions) *Encoder {
+func mustEncoder(t testing.TB, f EncoderFactory, o EncoderOptions) *Encoder {
 	t.Helper()
-	e, err := NewEncoder(o)
+	e, err := f.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,22 @@ func mustEncoder(t testing.TB, o EncoderOptions) *Encoder {
 		}
 	})
 	return e
+}
+
+// softwareElement finds GStreamer's element, or skips.
+func softwareElement(t testing.TB) EncoderFactory {
+	t.Helper()
+	f, err := FindEncoder(t.Context(), encoder.GStreamer, "")
+	if err != nil {
+		t.Skipf("GStreamer's encoder is not here; run make setup: %v", err)
+	}
+	return f
+}
+
+// eachEncoder runs a test with the library and with GStreamer's element.
+func eachEncoder(t *testing.T, test func(t *testing.T, f EncoderFactory)) {
+	t.Run(EncoderName(), func(t *testing.T) { test(t, BuiltIn()) })
+	t.Run("gst", func(t *testing.T) { test(t, softwareElement(t)) })
 }
 
 func smallOptions() EncoderOptions {
@@ -165,7 +183,12 @@ func serve(t *testing.T, o ServerOptions) (s *Server, stop func()) {
 // test ends or stop is called.
 func feed(t *testing.T, s *Server, o EncoderOptions) (stop func()) {
 	t.Helper()
-	e, err := NewEncoder(o)
+	return feedFrom(t, s, BuiltIn(), o)
+}
+
+func feedFrom(t *testing.T, s *Server, f EncoderFactory, o EncoderOptions) (stop func()) {
+	t.Helper()
+	e, err := f.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

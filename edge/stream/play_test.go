@@ -29,10 +29,12 @@ func play(t *testing.T, url, transport string, frames, width, height int, option
 	return raw[len(raw)-size:]
 }
 
-func TestPlayersSeeThePicture(t *testing.T) {
+func TestPlayersSeeThePicture(t *testing.T) { eachEncoder(t, testPlayersSeeThePicture) }
+
+func testPlayersSeeThePicture(t *testing.T, f EncoderFactory) {
 	o := smallOptions()
 	s, _ := serve(t, ServerOptions{RTPPort: freeRTPPort(t)})
-	feed(t, s, o)
+	feedFrom(t, s, f, o)
 	for _, test := range []struct{ name, url, transport string }{
 		{"TCP", s.URL(), "tcp"},
 		{"UDP", s.URL(), "udp"},

@@ -111,7 +111,7 @@ func TestRecordingKeepsTimesAndPictures(t *testing.T) {
 	}
 	o := smallOptions()
 	r, times := mustRecorder(t, path), unevenTimes(100)
-	keys := record(t, r, mustEncoder(t, o), newPattern(o.Width, o.Height), times)
+	keys := record(t, r, mustEncoder(t, BuiltIn(), o), newPattern(o.Width, o.Height), times)
 	if old, err := os.ReadFile(path); err != nil || string(old) != "an older recording" {
 		t.Errorf("before Close the older file is %q, %v, want it untouched", old, err)
 	}
@@ -153,7 +153,7 @@ func TestRecordingKeepsTimesAndPictures(t *testing.T) {
 func TestInterruptedRecordingPlaysAndIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.mp4")
 	o := smallOptions()
-	r, p, e := mustRecorder(t, path), newPattern(o.Width, o.Height), mustEncoder(t, o)
+	r, p, e := mustRecorder(t, path), newPattern(o.Width, o.Height), mustEncoder(t, BuiltIn(), o)
 	record(t, r, e, p, unevenTimes(100))
 	growing := len(probe(t, path+PartSuffix).Packets)
 	if growing < 60 {
@@ -173,7 +173,7 @@ func TestInterruptedRecordingPlaysAndIsKept(t *testing.T) {
 	if got := len(probe(t, again.Recovered()).Packets); got != growing {
 		t.Errorf("the recovered file holds %d pictures, want %d", got, growing)
 	}
-	record(t, again, mustEncoder(t, o), p, unevenTimes(10))
+	record(t, again, mustEncoder(t, BuiltIn(), o), p, unevenTimes(10))
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
@@ -220,9 +220,9 @@ func TestRecordingFaults(t *testing.T) {
 func TestRecordingRefusesAnotherSize(t *testing.T) {
 	o := smallOptions()
 	r := mustRecorder(t, filepath.Join(t.TempDir(), "out.mp4"))
-	record(t, r, mustEncoder(t, o), newPattern(o.Width, o.Height), unevenTimes(5))
+	record(t, r, mustEncoder(t, BuiltIn(), o), newPattern(o.Width, o.Height), unevenTimes(5))
 	o.Width, o.Height = 160, 128
-	au, err := mustEncoder(t, o).Encode(newPattern(o.Width, o.Height).next(), true)
+	au, err := mustEncoder(t, BuiltIn(), o).Encode(newPattern(o.Width, o.Height).next(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestRecordingRefusesAnotherSize(t *testing.T) {
 func TestRecordingSurvivesAFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.mp4")
 	o := smallOptions()
-	r, e, p := mustRecorder(t, path), mustEncoder(t, o), newPattern(o.Width, o.Height)
+	r, e, p := mustRecorder(t, path), mustEncoder(t, BuiltIn(), o), newPattern(o.Width, o.Height)
 	times := unevenTimes(200)
 	record(t, r, e, p, times[:100])
 	complete := len(probe(t, path+PartSuffix).Packets)

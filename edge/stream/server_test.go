@@ -112,7 +112,7 @@ func (d *dialogue) mustPlay(transport string) {
 // mustFormat gives s the format of a fresh encoder and returns the encoder.
 func mustFormat(t *testing.T, s *Server, o EncoderOptions) (*Encoder, *pattern) {
 	t.Helper()
-	e, p := mustEncoder(t, o), newPattern(o.Width, o.Height)
+	e, p := mustEncoder(t, BuiltIn(), o), newPattern(o.Width, o.Height)
 	au, err := e.Encode(p.next(), true)
 	if err != nil {
 		t.Fatal(err)
