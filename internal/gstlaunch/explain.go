@@ -88,8 +88,12 @@ func NoElement(name string) string {
 
 // tail keeps the end of what a process prints.
 type tail struct {
-	mu  sync.Mutex
-	buf []byte
+	// onFault is called with the first error of an element.
+	onFault func()
+
+	mu    sync.Mutex
+	buf   []byte
+	fault bool
 }
 
 // tailBytes is enough for several errors with their details.
@@ -102,6 +106,10 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.buf = append(t.buf, p[max(0, len(p)-tailBytes):]...)
 	if extra := len(t.buf) - tailBytes; extra > 0 {
 		t.buf = append(t.buf[:0], t.buf[extra:]...)
+	}
+	if !t.fault && bytes.Contains(t.buf, []byte(fromElement)) {
+		t.fault = true
+		t.onFault()
 	}
 	return len(p), nil
 }

@@ -78,6 +78,8 @@ func Start(o Options) (*Process, error) {
 	p := &Process{done: make(chan struct{})}
 	// Its fault handler would keep a process that crashed alive, for a debugger.
 	p.cmd = exec.Command(program, append([]string{"-q", "--no-fault", "--"}, arguments(o.Pipeline)...)...)
+	// After a fault it should end by itself, and on a busy machine does not always.
+	p.output.onFault = func() { time.AfterFunc(stopGrace, func() { _ = p.cmd.Process.Kill() }) }
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "GST_DEBUG_NO_COLOR=1")
 	p.cmd.WaitDelay = killGrace

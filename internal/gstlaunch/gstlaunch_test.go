@@ -182,6 +182,19 @@ func TestStopKills(t *testing.T) {
 	}
 }
 
+// One that reports a fault and lives on, as gst-launch-1.0 does now and then, is killed, and the
+// fault is told.
+func TestFaultKills(t *testing.T) {
+	script(t, `trap '' INT; echo "ERROR: from element /GstPipeline:pipeline0/GstV4l2Src:v4l2src0: Gone." >&2; exec sleep 600`)
+	p := start(t, Options{})
+	if _, err := p.Packets.Next(); err != io.EOF {
+		t.Errorf("Next: %v, want io.EOF", err)
+	}
+	if err := p.Wait(); err == nil || err.Error() != "GStreamer: v4l2src0: Gone" {
+		t.Errorf("Wait: %v, want the fault", err)
+	}
+}
+
 // Two goroutines may stop one process, and a stopped one.
 func TestStopAgain(t *testing.T) {
 	need(t, "videotestsrc", "gdppay")
