@@ -5,8 +5,8 @@
 #
 # First it makes what is missing: the cross compiler (a Debian package of this machine),
 # build/arm64/sysroot (arm64 packages, unpacked there and nowhere else) and
-# build/arm64/lib/libonnxruntime.so.1. DEBIAN_MIRROR names another mirror. Where everything is
-# there, it starts the command at once. To take newer packages, remove build/arm64.
+# build/arm64/lib/libonnxruntime.so.1. Packages come from where this machine's apt has them, or
+# from DEBIAN_MIRROR. Where everything is there, it starts the command at once. To take newer packages, remove build/arm64.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -14,13 +14,12 @@ root=$PWD
 triplet=aarch64-linux-gnu
 out=build/arm64
 sysroot=$out/sysroot
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 [ "$(uname -m)" != aarch64 ] || {
 	echo "arm64: this machine is arm64 itself: make build compiles for it" >&2
 	exit 1
 }
-packaging/setup.sh g++-$triplet
+ORT_ARCH=arm64 ORT_DIR=$out/lib packaging/setup.sh g++-$triplet
 
 # The modules that gocv compiles against are listed once, for both architectures. libc's and
 # libstdc++'s headers come with the cross compiler, of the same release.
@@ -28,6 +27,16 @@ packages="libx264-dev"
 for module in $(sed -n 's/^Libs: //p' packaging/pkgconfig/opencv4.pc | tr ' ' '\n' | sed -n 's/^-lopencv_//p'); do
 	packages="$packages libopencv-$module-dev"
 done
+
+# mirror RELEASE is where this machine's apt has a release of Debian.
+mirror() {
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $1" 'Component: main' | head -n 1)
+	[ -n "$uri" ] || {
+		echo "arm64: this machine's apt does not have Debian's $1: set DEBIAN_MIRROR to the address of a mirror" >&2
+		exit 1
+	}
+	echo "$uri"
+}
 
 # Where arm64 were added to this machine's dpkg, its -dev packages would replace those of this
 # machine's architecture. So apt is given a root of its own, in which nothing is installed; of
@@ -39,9 +48,12 @@ make_sysroot() {
 	mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial" "$tmp/sysroot"
 	: >"$tmp/apt/status"
 	keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	main=${DEBIAN_MIRROR:-$(mirror bookworm)}
+	security=${DEBIAN_MIRROR:+$DEBIAN_MIRROR-security}
+	security=${security:-$(mirror bookworm-security)}
 	cat >"$tmp/apt/sources.list" <<-END
-		deb [signed-by=$keys] $mirror bookworm main
-		deb [signed-by=$keys] $mirror-security bookworm-security main
+		deb [signed-by=$keys] $main bookworm main
+		deb [signed-by=$keys] $security bookworm-security main
 	END
 	{
 		apt-config dump | grep '^Acquire::' | grep -v '^Acquire::IndexTargets' || true
@@ -88,34 +100,8 @@ make_sysroot() {
 	trap - EXIT INT TERM
 }
 
-# Both architectures' libraries are in one npm package; packaging/setup.sh says which.
-eval "$(sed -n '/^ort_\(package\|sha512\)=[a-z0-9@.-]*$/p' packaging/setup.sh)"
-ort_library=$out/lib/libonnxruntime.so.1
-ort_stamp=$out/lib/.$ort_package
-
-fetch_onnxruntime() {
-	command -v npm >/dev/null || packaging/setup.sh npm
-	echo "arm64: fetching $ort_package (113 MB)"
-	mkdir -p "$out/lib"
-	tmp=$(mktemp -d "$out/lib/.fetch.XXXXXX")
-	trap 'rm -rf "$tmp"' EXIT
-	trap 'exit 1' INT TERM
-	tarball=$(cd "$tmp" && npm pack --loglevel error --prefer-offline "$ort_package")
-	echo "$ort_sha512  $tmp/$tarball" | sha512sum --check --quiet || {
-		echo "arm64: $ort_package is not the file that was reviewed: checksum differs; nothing was installed" >&2
-		exit 1
-	}
-	member=package/bin/napi-v6/linux/arm64/libonnxruntime.so.1
-	tar -xzf "$tmp/$tarball" -C "$tmp" "$member"
-	mv "$tmp/$member" "$ort_library"
-	touch "$ort_stamp"
-	rm -rf "$tmp"
-	trap - EXIT INT TERM
-}
-
 mkdir -p "$out"
 [ -d "$sysroot" ] && [ "$(cat "$out/.sysroot" 2>/dev/null)" = "$packages" ] || make_sysroot
-[ -e "$ort_library" ] && [ -e "$ort_stamp" ] || fetch_onnxruntime
 
 # pkg-config looks into the sysroot and packaging/pkgconfig, not at this machine's packages.
 # x264 is linked statically: its SONAME changes with every release of Ubuntu and of JetPack.

@@ -3,7 +3,8 @@
 # through apt-get, ONNX Runtime's shared library out of its npm package. Compiles the library
 # between Go and libtorch. Does nothing where everything is there. Arguments are further
 # packages. TRAINING=no leaves out what robustnet-train alone needs, libtorch above all, which
-# Ubuntu 22.04 and with it JetPack 6 do not have. Run it through `make setup`.
+# Ubuntu 22.04 and with it JetPack 6 do not have. ORT_ARCH and ORT_DIR ask for ONNX Runtime of
+# another architecture, in another folder. Run it through `make setup`.
 set -eu
 
 training=${TRAINING:-yes}
@@ -29,7 +30,7 @@ packages="g++ pkg-config libx264-dev ffmpeg $opencv"
 
 ort_package=onnxruntime-node@1.30.0
 ort_sha512=b7086cd42d82fc1164cf5c9ce4e634288536194aba0d444eee10f86f1e50d90cb79c0309c115d6f31537355733136f5503d96894b3987a9a03f1f8d318e7c8ab
-ort_dir=build/lib
+ort_dir=${ORT_DIR:-build/lib}
 ort_lib=$ort_dir/libonnxruntime.so.1
 ort_stamp=$ort_dir/.$ort_package
 
@@ -70,10 +71,10 @@ fi
 [ -z "$need" ] || apt_install $need
 
 if ort_missing; then
-	case $(uname -m) in
+	case ${ORT_ARCH:-$(uname -m)} in
 	x86_64) arch=x64 ;;
-	aarch64) arch=arm64 ;;
-	*) echo "setup: ONNX Runtime is not packaged for $(uname -m)" >&2; exit 1 ;;
+	aarch64 | arm64) arch=arm64 ;;
+	*) echo "setup: ONNX Runtime is not packaged for ${ORT_ARCH:-$(uname -m)}" >&2; exit 1 ;;
 	esac
 	echo "setup: fetching $ort_package (113 MB)"
 	mkdir -p "$ort_dir"
