@@ -59,7 +59,7 @@ func examine(ctx context.Context, s doctor.System, c config.Config) []doctor.Fin
 	if s.IsJetson() {
 		findings = append(findings, s.GPUNodes())
 	}
-	findings = append(findings, model(c.Model), doctor.Memory(memory.AvailableBytes()))
+	findings = append(findings, model(c.Model), doctor.Memory(memory.AvailableBytes(), nvinfer.BuilderBytes))
 	findings = append(findings, gstreamer(ctx, c.Camera)...)
 	findings = append(findings, encoding(ctx, c)...)
 	findings = append(findings, doctor.Clocks(telemetry.Open(s.Root).Read())...)

@@ -66,12 +66,12 @@ func buildEngine(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	plan, err := l.Build(t.Context(), m, nvinfer.BuildOptions{Level: 3})
+	plan, err := l.Build(t.Context(), m, nvinfer.BuildOptions{Build: nvinfer.Build{Level: nvinfer.DefaultLevel}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "street.engine")
-	s := nvinfer.Sidecar{Card: text, Device: l.Device(), Model: nvinfer.Origin{Path: "street.onnx"}, Build: nvinfer.Build{Level: 3}}
+	s := nvinfer.Sidecar{Card: text, Device: l.Device(), Model: nvinfer.Origin{Path: "street.onnx"}, Build: nvinfer.Build{Level: nvinfer.DefaultLevel}}
 	if err := nvinfer.Save(path, plan.Bytes, s); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +68,7 @@ func newBuild() *cobra.Command {
 	flags.StringVar(&o.model, "model", "", "model file for TensorRT")
 	flags.StringVar(&o.out, "out", "", "engine file to write (default the model's name, ending in .engine)")
 	flags.StringVar(&o.timings, "timing-cache", "", "file that keeps the timings of builds (default one for this GPU and version, beside the engine)")
-	flags.IntVar(&o.level, "level", 3, "optimisation level, 0 to 5: the higher, the longer the search")
+	flags.IntVar(&o.level, "level", nvinfer.DefaultLevel, "optimisation level, 0 to 5: the higher, the longer the search")
 	flags.IntVar(&o.workspace, "workspace", 0, "bound on the scratch memory in MiB; 0 leaves it to TensorRT")
 	flags.BoolVar(&o.weak, "weak", false, "let TensorRT choose FP16, and INT8 where the model has Q/DQ, for a model of FP32")
 	flags.BoolVar(&o.detailed, "detailed", false, "keep the precision and kernel of each layer in the engine")
@@ -128,7 +127,7 @@ func (o *buildOptions) build(ctx context.Context) error {
 		return err
 	}
 	defer o.progress.Clear()
-	model, card, err := o.open()
+	m, err := o.open()
 	if err != nil {
 		return err
 	}
@@ -140,7 +139,7 @@ func (o *buildOptions) build(ctx context.Context) error {
 	d := l.Device()
 	fmt.Fprintf(o.log, "TensorRT %s, CUDA %s, %s\n", d.TensorRT, d.CUDA, d.GPU)
 	o.warnOfMemory()
-	b, err := o.make(ctx, l, model, card)
+	b, err := o.make(ctx, l, m)
 	if errors.Is(err, nvinfer.ErrCancelled) && ctx.Err() != nil {
 		o.progress.Clear()
 		fmt.Fprintf(o.log, "stopped; %s was not written\n", o.out)
@@ -152,40 +151,48 @@ func (o *buildOptions) build(ctx context.Context) error {
 	return o.print(b)
 }
 
+// source is the model that is built.
+type source struct {
+	graph  *onnx.Model
+	card   *trt.Card
+	origin nvinfer.Origin
+}
+
 // open reads the model and refuses those of which TensorRT makes nothing useful.
-func (o *buildOptions) open() (*onnx.Model, *trt.Card, error) {
+func (o *buildOptions) open() (m source, err error) {
 	file, err := readModelFile(o.model)
 	if err != nil {
-		return nil, nil, err
+		return m, err
 	}
-	card, err := trt.ReadCard(file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("model %s: %w", o.model, err)
+	if m.card, err = trt.ReadCard(file); err != nil {
+		return m, fmt.Errorf("model %s: %w", o.model, err)
 	}
-	m, err := onnx.Unmarshal(file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("model %s: %w", o.model, err)
+	if m.graph, err = onnx.Unmarshal(file); err != nil {
+		return m, fmt.Errorf("model %s: %w", o.model, err)
 	}
-	switch flavour := inspect.Inspect(m).Flavour; {
+	switch flavour := inspect.Inspect(m.graph).Flavour; {
 	case flavour == inspect.CPUInt8:
-		return nil, nil, fmt.Errorf("model %s is for ONNX Runtime on CPUs; build the .trt-int8.onnx of the same 'robustnet-quantize run'", o.model)
+		return m, fmt.Errorf("model %s is for ONNX Runtime on CPUs; build the .trt-int8.onnx of the same 'robustnet-quantize run'", o.model)
 	case flavour == inspect.Float32 && !o.weak:
 		fmt.Fprintf(o.log, "%s is a model of FP32 and makes a slow engine: build what 'robustnet-quantize run' makes of it, or give --weak\n", o.model)
 	}
-	return m, card, nil
+	m.origin, err = nvinfer.OriginOf(o.model, file)
+	return m, err
 }
 
-// builderBytes is about what TensorRT's builder takes.
-const builderBytes = 3 << 30
+// settings are those of the build.
+func (o *buildOptions) settings() nvinfer.Build {
+	return nvinfer.Build{Level: o.level, WorkspaceBytes: int64(o.workspace) << 20, Weak: o.weak, Detailed: o.detailed}
+}
 
 // warnOfMemory says where a build may be killed for want of memory.
 func (o *buildOptions) warnOfMemory() {
-	if free := memory.AvailableBytes(); free > 0 && free < builderBytes {
-		fmt.Fprintf(o.log, "%s of memory are free, and a build takes about %s: close other programs, or a desktop session, or add swap\n", page.Bytes(free), page.Bytes(builderBytes))
+	if free := memory.AvailableBytes(); free > 0 && free < nvinfer.BuilderBytes {
+		fmt.Fprintf(o.log, "%s of memory are free, and a build takes about %s: close other programs, or a desktop session, or add swap\n", page.Bytes(free), page.Bytes(nvinfer.BuilderBytes))
 	}
 }
 
-func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m *onnx.Model, card *trt.Card) (*built, error) {
+func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m source) (*built, error) {
 	start := time.Now()
 	timings := o.timings
 	if timings == "" {
@@ -195,9 +202,7 @@ func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m *onnx.Mod
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("--timing-cache: %w", err)
 	}
-	options := nvinfer.BuildOptions{Level: o.level, WorkspaceBytes: int64(o.workspace) << 20, Weak: o.weak, Detailed: o.detailed, TimingCache: cache,
-		Progress: o.progress.Show}
-	plan, err := l.Build(ctx, m, options)
+	plan, err := l.Build(ctx, m.graph, nvinfer.BuildOptions{Build: o.settings(), TimingCache: cache, Progress: o.progress.Show})
 	if err != nil {
 		return nil, err
 	}
@@ -209,10 +214,12 @@ func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m *onnx.Mod
 		return nil, err
 	}
 	b := &built{Engine: o.out, Bytes: len(plan.Bytes), Seconds: time.Since(start).Seconds()}
-	if b.Sidecar, err = o.describe(l, card); err != nil {
+	card, err := json.Marshal(m.card)
+	if err != nil {
 		return nil, err
 	}
-	if err := o.try(ctx, l, plan.Bytes, card, b); err != nil {
+	b.Sidecar = nvinfer.Sidecar{Program: cli.VersionLine(version), Card: card, Device: l.Device(), Model: m.origin, Build: o.settings()}
+	if err := o.try(ctx, l, plan.Bytes, m.card, b); err != nil {
 		return nil, err
 	}
 	return b, nvinfer.Save(o.out, plan.Bytes, b.Sidecar)
@@ -229,16 +236,6 @@ func timingsName(d nvinfer.Device) string {
 	return fmt.Sprintf("tensorrt-%s-%s.timings", d.TensorRT, strings.Trim(gpu, "-"))
 }
 
-func (o *buildOptions) describe(l *nvinfer.Library, card *trt.Card) (nvinfer.Sidecar, error) {
-	text, err := json.Marshal(card)
-	if err != nil {
-		return nvinfer.Sidecar{}, err
-	}
-	origin, err := nvinfer.OriginOf(o.model)
-	return nvinfer.Sidecar{Program: cli.VersionLine(version), Card: text, Device: l.Device(), Model: origin,
-		Build: nvinfer.Build{Level: o.level, WorkspaceBytes: int64(o.workspace) << 20, Weak: o.weak, Detailed: o.detailed}}, err
-}
-
 // try runs the engine, so that one that does not work is not kept.
 func (o *buildOptions) try(ctx context.Context, l *nvinfer.Library, plan []byte, card *trt.Card, b *built) (err error) {
 	engine, err := l.Engine(plan, card)
@@ -247,26 +244,19 @@ func (o *buildOptions) try(ctx context.Context, l *nvinfer.Library, plan []byte,
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	b.Sidecar.Captured, b.Sidecar.Refused = engine.Captured()
+	if o.runs == 0 {
+		return nil
+	}
 	f := &camera.Frame{Pix: make([]byte, card.Input.Width*card.Input.Height*3), Width: card.Input.Width, Height: card.Input.Height}
-	var times []float64
-	watch := latency.NewWatch(o.sensors)
-	for range o.runs {
-		if ctx.Err() != nil {
-			break
-		}
-		r, err := engine.Run(f)
-		if err != nil {
-			return err
-		}
-		times = append(times, float64(r.Infer)/float64(time.Millisecond))
-		watch.Look()
+	measured, conditions, err := latency.Measure(ctx, []trt.Engine{engine}, f, latency.Options{Runs: o.runs, Sensors: o.sensors}, nil)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // the engine is good, whatever time it takes
 	}
-	if len(times) > 0 {
-		slices.Sort(times)
-		b.Infer = &spread{len(times), times[len(times)/2], times[len(times)*99/100]}
-		conditions := watch.Conditions()
-		b.Conditions = &conditions
+	if err != nil {
+		return err
 	}
+	b.Infer = &spread{measured[0].Runs, measured[0].Infer.P50, measured[0].Infer.P99}
+	b.Conditions = &conditions
 	return nil
 }
 

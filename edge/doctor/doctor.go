@@ -167,11 +167,12 @@ func (s System) Cameras() []Finding {
 }
 
 // Memory says where memory is short for what takes most, building an engine.
-func Memory(availableBytes int64) Finding {
-	const builder = 3 << 30
-	f := Finding{What: "memory", State: OK, Text: fmt.Sprintf("%.1f GB are free", float64(availableBytes)/1e9)}
-	if availableBytes > 0 && availableBytes < builder {
-		f.State, f.Next = Note, "to build an engine, close other programs or a desktop session, or add swap: TensorRT's builder takes about 3 GB"
+func Memory(availableBytes, builderBytes int64) Finding {
+	f := Finding{What: "memory", State: OK, Text: gigabytes(availableBytes) + " are free"}
+	if availableBytes > 0 && availableBytes < builderBytes {
+		f.State, f.Next = Note, fmt.Sprintf("to build an engine, close other programs or a desktop session, or add swap: TensorRT's builder takes about %s", gigabytes(builderBytes))
 	}
 	return f
 }
+
+func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }

@@ -96,7 +96,7 @@ func TestCameras(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	for bytes, want := range map[int64]doctor.State{8 << 30: doctor.OK, 1 << 30: doctor.Note, 0: doctor.OK} {
-		if got := doctor.Memory(bytes); got.State != want || (got.Next != "") != (want == doctor.Note) {
+		if got := doctor.Memory(bytes, 3<<30); got.State != want || (got.Next != "") != (want == doctor.Note) {
 			t.Errorf("%d bytes: %+v, want %s", bytes, got, want)
 		}
 	}

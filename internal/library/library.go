@@ -2,10 +2,21 @@
 package library
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
 )
+
+// Given returns the path of a shared library that was named, or else that which the environment
+// variable holds; "" when neither does. One that is not there is an error.
+func Given(path, variable string) (string, error) {
+	if path = cmp.Or(path, os.Getenv(variable)); path == "" {
+		return "", nil
+	}
+	_, err := os.Stat(path)
+	return path, err
+}
 
 // Find returns the path of a shared library that lies beside the program, in lib/ beside it
 // or in /usr/lib/robustnet; "" when there is none.

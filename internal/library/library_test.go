@@ -62,3 +62,20 @@ func TestFolders(t *testing.T) {
 		t.Errorf("folders %s, want %s", got, want)
 	}
 }
+
+func TestGiven(t *testing.T) {
+	const variable = "ROBUSTNET_TEST_OF_GIVEN"
+	here, there := place(t, "librobustnet-test-of-given.so"), place(t, "lib", "librobustnet-test-of-given.so")
+	for title, c := range map[string]struct {
+		path, value, want string
+		fails             bool
+	}{
+		"neither": {}, "named": {path: here, want: here}, "in the variable": {value: there, want: there}, "both": {path: here, value: there, want: here},
+		"not there": {path: "/nowhere.so", value: there, want: "/nowhere.so", fails: true},
+	} {
+		t.Setenv(variable, c.value)
+		if got, err := Given(c.path, variable); got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %q, %v; want %q", title, got, err, c.want)
+		}
+	}
+}

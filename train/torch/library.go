@@ -16,10 +16,8 @@
 package torch
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -81,11 +79,12 @@ func Load(path string) (*Library, error) {
 }
 
 func findLibrary(wanted string) (string, error) {
-	if wanted = cmp.Or(wanted, os.Getenv(libraryVariable)); wanted != "" {
-		if _, err := os.Stat(wanted); err != nil {
-			return "", fmt.Errorf("%w: %w; %s", ErrLibrary, err, nextStep)
-		}
-		return wanted, nil
+	given, err := library.Given(wanted, libraryVariable)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w; %s", ErrLibrary, err, nextStep)
+	}
+	if given != "" {
+		return given, nil
 	}
 	if path := library.Find(libraryName); path != "" {
 		return path, nil

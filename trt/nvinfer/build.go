@@ -11,15 +11,7 @@ import (
 
 // BuildOptions say how an engine is built.
 type BuildOptions struct {
-	// Level is TensorRT's optimisation level, 0 to 5: the higher, the longer it searches.
-	Level int
-	// WorkspaceBytes bounds the scratch memory; 0 leaves it to TensorRT.
-	WorkspaceBytes int64
-	// Detailed keeps what [Engine.Inspect] shows of each layer.
-	Detailed bool
-	// Weak lets TensorRT choose FP16 for a model of FP32, and INT8 where the model has Q/DQ, as
-	// versions before 11 can. Otherwise the types in the model decide.
-	Weak bool
+	Build
 	// TimingCache is that of an earlier build, with which a build is far quicker. One of another
 	// version or GPU is left alone.
 	TimingCache []byte

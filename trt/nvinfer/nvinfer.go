@@ -6,10 +6,8 @@
 package nvinfer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -55,6 +53,9 @@ func stepAfter(said string) string {
 	}
 	return nextStep
 }
+
+// BuilderBytes is about how much memory TensorRT's builder takes.
+const BuilderBytes = 3 << 30
 
 // shims are the names of the shims, that for the version of the newest JetPack first.
 var shims = [...]string{"librobustnet-trt10.so", "librobustnet-trt11.so", "librobustnet-trt8.so"}
@@ -107,11 +108,12 @@ func Load(path string) (*Library, error) {
 
 // candidates are the shims that there are.
 func candidates(wanted string) ([]string, error) {
-	if wanted = cmp.Or(wanted, os.Getenv(shimVariable)); wanted != "" {
-		if _, err := os.Stat(wanted); err != nil {
-			return nil, fmt.Errorf("%w: %w; %s", ErrMissing, err, nextStep)
-		}
-		return []string{wanted}, nil
+	given, err := library.Given(wanted, shimVariable)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w; %s", ErrMissing, err, nextStep)
+	}
+	if given != "" {
+		return []string{given}, nil
 	}
 	var paths []string
 	for _, name := range shims {

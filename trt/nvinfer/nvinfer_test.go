@@ -92,7 +92,7 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	var steps []string
-	o := nvinfer.BuildOptions{Level: 4, WorkspaceBytes: 1 << 30, Detailed: true, TimingCache: make([]byte, 7),
+	o := nvinfer.BuildOptions{Build: nvinfer.Build{Level: 4, WorkspaceBytes: 1 << 30, Detailed: true}, TimingCache: make([]byte, 7),
 		Progress: func(phase string, done, total int) {
 			steps = append(steps, fmt.Sprintf("%s %d/%d", phase, done, total))
 		}}
@@ -109,7 +109,7 @@ func TestBuild(t *testing.T) {
 	if string(plan.Bytes) != "PLAN good" {
 		t.Errorf("plan %q", plan.Bytes)
 	}
-	weak := nvinfer.BuildOptions{Weak: true}
+	weak := nvinfer.BuildOptions{Build: nvinfer.Build{Weak: true}}
 	if plan, err = l.Build(t.Context(), m, weak); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 1 ")) {
 		t.Errorf("weak: %v, %s; want FP16", err, plan.TimingCache)
 	}
@@ -134,7 +134,7 @@ func TestBuild(t *testing.T) {
 	if _, err := l.Build(t.Context(), m, nvinfer.BuildOptions{}); !errors.Is(err, nvinfer.ErrModel) || !strings.Contains(fmt.Sprint(err), "node 3 (Conv): unsupported") {
 		t.Errorf("a model that TensorRT cannot read: %v", err)
 	}
-	if _, err := l.Build(t.Context(), m, nvinfer.BuildOptions{Level: 6}); err == nil {
+	if _, err := l.Build(t.Context(), m, nvinfer.BuildOptions{Build: nvinfer.Build{Level: 6}}); err == nil {
 		t.Error("level 6 is taken")
 	}
 }

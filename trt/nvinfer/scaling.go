@@ -1,9 +1,9 @@
 package nvinfer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -25,17 +25,10 @@ type scaling struct {
 
 // scaleOnGPU loads the kernel that scales frames, if there is one.
 func (e *Engine) scaleOnGPU(path string) error {
-	wanted := path != ""
-	if !wanted {
-		path = library.Find(kernelName)
-	}
-	if path == "" {
+	if path = cmp.Or(path, library.Find(kernelName)); path == "" {
 		return nil
 	}
 	code, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !wanted {
-		return nil
-	}
 	if err == nil {
 		err = e.native.scaling(code)
 	}

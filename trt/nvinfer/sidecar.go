@@ -52,12 +52,8 @@ type Origin struct {
 	SHA256 string `json:"sha256"`
 }
 
-// OriginOf describes a model file.
-func OriginOf(path string) (Origin, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return Origin{}, fmt.Errorf("describe model: %w", err)
-	}
+// OriginOf describes a model file with that content.
+func OriginOf(path string, content []byte) (Origin, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return Origin{}, fmt.Errorf("describe model %s: %w", path, err)
@@ -65,12 +61,17 @@ func OriginOf(path string) (Origin, error) {
 	return Origin{absolute, hashOf(content)}, nil
 }
 
-// Build holds the options that a plan was built with.
+// Build holds the options that a plan is built with and that its description has.
 type Build struct {
-	Level          int   `json:"level"`
+	// Level is TensorRT's optimisation level, 0 to 5: the higher, the longer it searches.
+	Level int `json:"level"`
+	// WorkspaceBytes bounds the scratch memory; 0 leaves it to TensorRT.
 	WorkspaceBytes int64 `json:"workspace_bytes"`
-	Weak           bool  `json:"weak"`
-	Detailed       bool  `json:"detailed"`
+	// Weak lets TensorRT choose FP16 for a model of FP32, and INT8 where the model has Q/DQ, as
+	// versions before 11 can. Otherwise the types in the model decide.
+	Weak bool `json:"weak"`
+	// Detailed keeps what [Engine.Inspect] shows of each layer.
+	Detailed bool `json:"detailed"`
 }
 
 // hashOf returns the SHA-256 of a file's content as text.
@@ -101,7 +102,7 @@ func Save(path string, plan []byte, s Sidecar) error {
 func ReadSidecar(path string) (*Sidecar, error) {
 	text, err := os.ReadFile(path + SidecarEnding)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("engine %s: %w: its description %s is missing; %s", path, ErrStale, filepath.Base(path)+SidecarEnding, rebuild("MODEL.trt-int8.onnx", path, Build{Level: defaultLevel}))
+		return nil, fmt.Errorf("engine %s: %w: its description %s is missing; %s", path, ErrStale, filepath.Base(path)+SidecarEnding, rebuild("MODEL.trt-int8.onnx", path, Build{Level: DefaultLevel}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", path, err)
@@ -141,13 +142,13 @@ func (s *Sidecar) check(path string, plan []byte, here Device) (*trt.Card, error
 
 func (s *Sidecar) rebuild(path string) string { return rebuild(s.Model.Path, path, s.Build) }
 
-// defaultLevel is TensorRT's own.
-const defaultLevel = 3
+// DefaultLevel is TensorRT's own optimisation level.
+const DefaultLevel = 3
 
 // rebuild is the command that builds an engine again.
 func rebuild(model, path string, b Build) string {
 	command := "robustnet-quantize build --model " + shell.Quote(model) + " --out " + shell.Quote(path)
-	if b.Level != defaultLevel {
+	if b.Level != DefaultLevel {
 		command += fmt.Sprintf(" --level %d", b.Level)
 	}
 	if b.WorkspaceBytes > 0 {
