@@ -106,10 +106,6 @@ type Encoder struct {
 	closed  bool
 }
 
-// NewEncoder makes an encoder of the library that the program was built with. The caller must
-// Close it.
-func NewEncoder(o EncoderOptions) (*Encoder, error) { return BuiltIn().New(o) }
-
 // Encode compresses img, which must be I420 of exactly the encoder's size without padding
 // between rows. With key it makes a key frame; the first picture and one per KeyInterval
 // are key frames anyway. The access unit holds until the next Encode or Close; img is

@@ -31,12 +31,12 @@ func TestEncoderRefusesOptions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			o := smallOptions()
 			test.change(&o)
-			e, err := NewEncoder(o)
+			e, err := BuiltIn().New(o)
 			if err == nil {
 				e.Close()
 			}
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("NewEncoder(%+v): got error %v, want one with %q", o, err, test.want)
+				t.Errorf("BuiltIn().New(%+v): got error %v, want one with %q", o, err, test.want)
 			}
 		})
 	}

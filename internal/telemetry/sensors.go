@@ -16,12 +16,12 @@ type Sensors struct {
 	root string
 
 	mu       sync.Mutex
-	zones    group[zoneFiles]
+	zones    group[thermalFiles]
 	gpus     group[gpuFiles]
 	cpus     group[cpuFiles]
 	rails    group[railFiles]
 	counters group[counterFiles]
-	cooling  group[coolingFiles]
+	cooling  group[thermalFiles]
 	modes    group[PowerMode]
 }
 
@@ -30,12 +30,12 @@ type Sensors struct {
 func Open(root string) *Sensors {
 	return &Sensors{
 		root:     root,
-		zones:    group[zoneFiles]{find: findZones},
+		zones:    group[thermalFiles]{find: findZones},
 		gpus:     group[gpuFiles]{find: findGPU},
 		cpus:     group[cpuFiles]{find: findCPUs},
 		rails:    group[railFiles]{find: findRails},
 		counters: group[counterFiles]{find: findCounters},
-		cooling:  group[coolingFiles]{find: findCooling},
+		cooling:  group[thermalFiles]{find: findCooling},
 		modes:    group[PowerMode]{find: findModes},
 	}
 }
@@ -49,7 +49,7 @@ func (s *Sensors) Read() Reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var r Reading
-	s.zones.each(s.root, func(z zoneFiles) error { return appendRead(&r.Zones, z.read) })
+	s.zones.each(s.root, func(f thermalFiles) error { return appendRead(&r.Zones, f.zone) })
 	s.gpus.each(s.root, func(g gpuFiles) error {
 		gpu, err := g.read()
 		if err == nil {
@@ -59,7 +59,7 @@ func (s *Sensors) Read() Reading {
 	})
 	s.cpus.each(s.root, func(c cpuFiles) error { return appendRead(&r.CPUs, c.read) })
 	s.counters.each(s.root, func(c counterFiles) error { return appendRead(&r.Counters, c.read) })
-	s.cooling.each(s.root, func(c coolingFiles) error { return appendRead(&r.Cooling, c.read) })
+	s.cooling.each(s.root, func(f thermalFiles) error { return appendRead(&r.Cooling, f.cooling) })
 	s.readRails(&r)
 	if id, ok := readModeID(s.root); ok {
 		r.PowerMode = &PowerMode{ID: id}

@@ -8,64 +8,48 @@ import (
 
 const thermalDir = "sys/class/thermal"
 
-// zoneFiles is a thermal zone.
-type zoneFiles struct {
-	name, kind         string // kind is what the file "type" has in it
-	typeFile, tempFile string
+// thermalFiles is a thermal zone or a cooling device: a type and a value.
+type thermalFiles struct {
+	name, kind          string // kind is what the file "type" has in it
+	typeFile, valueFile string
 }
 
-func findZones(root string) []zoneFiles {
-	var found []zoneFiles
+func findZones(root string) []thermalFiles   { return findThermal(root, "thermal_zone", "temp") }
+func findCooling(root string) []thermalFiles { return findThermal(root, "cooling_device", "cur_state") }
+
+func findThermal(root, prefix, value string) []thermalFiles {
+	var found []thermalFiles
 	used := names{}
-	for _, dir := range folders(filepath.Join(root, thermalDir), "thermal_zone") {
-		z := zoneFiles{typeFile: filepath.Join(dir, "type"), tempFile: filepath.Join(dir, "temp")}
-		if z.kind = nameIn(z.typeFile); z.kind == "" || !exists(z.tempFile) {
+	for _, dir := range folders(filepath.Join(root, thermalDir), prefix) {
+		f := thermalFiles{typeFile: filepath.Join(dir, "type"), valueFile: filepath.Join(dir, value)}
+		if f.kind = nameIn(f.typeFile); f.kind == "" || !exists(f.valueFile) {
 			continue
 		}
-		z.name = used.unique(z.kind)
-		found = append(found, z)
+		f.name = used.unique(f.kind)
+		found = append(found, f)
 	}
 	return found
 }
 
-// read returns the temperature. The zone of a part without power has none: it refuses, or says
+// number reads the value, if the files still belong to the same device.
+func (f thermalFiles) number(least, most int64) (int64, error) {
+	if err := expect(f.typeFile, f.kind); err != nil {
+		return 0, err
+	}
+	return number(f.valueFile, least, most)
+}
+
+// zone returns the temperature. The zone of a part without power has none: it refuses, or says
 // a number below any that silicon works at.
-func (z zoneFiles) read() (Zone, error) {
-	if err := expect(z.typeFile, z.kind); err != nil {
-		return Zone{}, err
-	}
-	const least, most = -60_000, 200_000
-	milli, err := number(z.tempFile, least, most)
-	return Zone{Name: z.name, Celsius: float64(milli) / 1000}, err
+func (f thermalFiles) zone() (Zone, error) {
+	milli, err := f.number(-60_000, 200_000)
+	return Zone{Name: f.name, Celsius: float64(milli) / 1000}, err
 }
 
-// coolingFiles is a cooling device.
-type coolingFiles struct {
-	name, kind          string
-	typeFile, stateFile string
-}
-
-func findCooling(root string) []coolingFiles {
-	var found []coolingFiles
-	used := names{}
-	for _, dir := range folders(filepath.Join(root, thermalDir), "cooling_device") {
-		c := coolingFiles{typeFile: filepath.Join(dir, "type"), stateFile: filepath.Join(dir, "cur_state")}
-		if c.kind = nameIn(c.typeFile); c.kind == "" || !exists(c.stateFile) {
-			continue
-		}
-		c.name = used.unique(c.kind)
-		found = append(found, c)
-	}
-	return found
-}
-
-func (c coolingFiles) read() (Cooling, error) {
-	if err := expect(c.typeFile, c.kind); err != nil {
-		return Cooling{}, err
-	}
-	state, err := number(c.stateFile, math.MinInt32, math.MaxInt32)
+func (f thermalFiles) cooling() (Cooling, error) {
+	state, err := f.number(math.MinInt32, math.MaxInt32)
 	// Intel's powerclamp says -1 while it does nothing.
-	return Cooling{Name: c.name, State: int(max(state, 0)), LimitsClocks: limitsClocks(c.kind)}, err
+	return Cooling{Name: f.name, State: int(max(state, 0)), LimitsClocks: limitsClocks(f.kind)}, err
 }
 
 // limitsClocks tells by its name whether a cooling device slows the computer down. Others are
