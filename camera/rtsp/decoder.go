@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/internal/tail"
 )
 
 // decoder is a child process that turns access units into pictures. It is a process of its
@@ -20,7 +21,7 @@ type decoder struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout io.ReadCloser
-	stderr tail
+	stderr complaints
 	pool   *camera.Pool
 	buf    []byte // of write
 
@@ -43,7 +44,7 @@ func findFFmpeg() (string, error) {
 
 // startDecoder starts a decoder for pictures of one size. It must be stopped.
 func startDecoder(path string, c codec, width, height int) (*decoder, error) {
-	d := &decoder{codec: c, pool: camera.NewPool(width, height)}
+	d := &decoder{codec: c, pool: camera.NewPool(width, height), stderr: complaints{tail.New(complaintBytes)}}
 	d.cmd = exec.Command(path, "-nostdin", "-hide_banner", "-loglevel", "error",
 		// Decode on slices: threads per frame would each hold one back.
 		"-thread_type", "slice", "-flags", "low_delay",
@@ -56,7 +57,7 @@ func startDecoder(path string, c codec, width, height int) (*decoder, error) {
 		"-threads", "1", "-f", "rawvideo", "-pix_fmt", "bgr24",
 		// Frames are cut from the stream by their size, so it must not change.
 		"-s", fmt.Sprintf("%dx%d", width, height), "-flush_packets", "1", "pipe:1")
-	d.cmd.Stderr = &d.stderr
+	d.cmd.Stderr = d.stderr
 	d.cmd.WaitDelay = waitDelay
 	// A Ctrl-C at the terminal is for the program, which ends the decoder in order.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -120,31 +121,15 @@ func (d *decoder) wait() error {
 	return fmt.Errorf("decode %s: ffmpeg ended: %w%s", d.codec.name, err, d.stderr.note())
 }
 
-// tail keeps the end of what the decoder complains about.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
+// complaints are the end of what the decoder prints.
+type complaints struct{ *tail.Buffer }
 
-// tailBytes is enough for a few lines.
-const tailBytes = 1024
-
-// Write implements [io.Writer].
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p[max(0, len(p)-tailBytes):]...)
-	if extra := len(t.buf) - tailBytes; extra > 0 {
-		t.buf = append(t.buf[:0], t.buf[extra:]...)
-	}
-	return len(p), nil
-}
+// complaintBytes is enough for a few lines.
+const complaintBytes = 1024
 
 // note returns the last line in parentheses, or nothing.
-func (t *tail) note() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := bytes.TrimSpace(t.buf)
+func (c complaints) note() string {
+	text := bytes.TrimSpace(c.Bytes())
 	if len(text) == 0 {
 		return ""
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/robustnet-edge/robustnet/internal/tail"
 )
 
 // Each access unit must come out as a picture without the next one having to go in, or the
@@ -100,7 +102,7 @@ func TestStampsForgetLostPictures(t *testing.T) {
 }
 
 func TestTailKeepsLastLine(t *testing.T) {
-	var e tail
+	e := complaints{tail.New(complaintBytes)}
 	if got := e.note(); got != "" {
 		t.Errorf("note of nothing = %q", got)
 	}
@@ -109,11 +111,11 @@ func TestTailKeepsLastLine(t *testing.T) {
 			t.Fatalf("Write = %d, %v", n, err)
 		}
 	}
-	if n, err := e.Write(append(make([]byte, 5*tailBytes), "\nthe last\n"...)); n != 5*tailBytes+10 || err != nil {
+	if n, err := e.Write(append(make([]byte, 5*complaintBytes), "\nthe last\n"...)); n != 5*complaintBytes+10 || err != nil {
 		t.Fatalf("Write = %d, %v", n, err)
 	}
-	if got, want := e.note(), " (ffmpeg: the last)"; got != want || len(e.buf) > tailBytes {
-		t.Errorf("note = %q with %d bytes kept, want %q and at most %d", got, len(e.buf), want, tailBytes)
+	if got, want := e.note(), " (ffmpeg: the last)"; got != want || len(e.Bytes()) > complaintBytes {
+		t.Errorf("note = %q with %d bytes kept, want %q and at most %d", got, len(e.Bytes()), want, complaintBytes)
 	}
 }
 

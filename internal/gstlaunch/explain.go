@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"sync"
+
+	"github.com/robustnet-edge/robustnet/internal/tail"
 )
 
 // fault is how a pipeline failed, in words for people.
@@ -86,37 +87,28 @@ func NoElement(name string) string {
 	return name + "; install the plug-ins that have it (gstreamer1.0-plugins-base, -good, -bad or -ugly), or look for its name with gst-inspect-1.0"
 }
 
-// tail keeps the end of what a process prints.
-type tail struct {
+// outputBytes is enough for several errors with their details.
+const outputBytes = 8192
+
+// output is what a process prints. One goroutine writes it.
+type output struct {
+	*tail.Buffer
 	// onFault is called with the first error of an element.
 	onFault func()
-
-	mu    sync.Mutex
-	buf   []byte
-	fault bool
+	fault   bool
 }
 
-// tailBytes is enough for several errors with their details.
-const tailBytes = 8192
-
 // Write implements [io.Writer].
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p[max(0, len(p)-tailBytes):]...)
-	if extra := len(t.buf) - tailBytes; extra > 0 {
-		t.buf = append(t.buf[:0], t.buf[extra:]...)
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Buffer.Write(p)
+	if !o.fault && bytes.Contains(o.Bytes(), []byte(fromElement)) {
+		o.fault = true
+		o.onFault()
 	}
-	if !t.fault && bytes.Contains(t.buf, []byte(fromElement)) {
-		t.fault = true
-		t.onFault()
-	}
-	return len(p), nil
+	return n, err
 }
 
 // text is what can be printed of it.
-func (t *tail) text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.ToValidUTF8(bytes.ReplaceAll(t.buf, []byte{0}, nil), []byte("?")))
+func (o *output) text() string {
+	return string(bytes.ToValidUTF8(bytes.ReplaceAll(o.Bytes(), []byte{0}, nil), []byte("?")))
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/robustnet-edge/robustnet/internal/tail"
 )
 
 // Sink ends a pipeline whose buffers [Process.Packets] reads. It writes to a descriptor of its
@@ -64,7 +66,7 @@ type Process struct {
 
 	out    *os.File
 	cmd    *exec.Cmd
-	output tail
+	output output
 	done   chan struct{} // closed when the process has ended
 	status error         // of the process, set before done is closed
 }
@@ -75,7 +77,7 @@ func Start(o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{done: make(chan struct{})}
+	p := &Process{done: make(chan struct{}), output: output{Buffer: tail.New(outputBytes)}}
 	// Its fault handler would keep a process that crashed alive, for a debugger.
 	p.cmd = exec.Command(program, append([]string{"-q", "--no-fault", "--"}, arguments(o.Pipeline)...)...)
 	// After a fault it should end by itself, and on a busy machine does not always.
