@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/yalue/onnxruntime_go"
 
@@ -28,25 +29,51 @@ func providerFiles(p trt.Provider) []string {
 	return nil
 }
 
-// checkProvider names what is missing beside the library, before anything is loaded. Where the
-// dynamic loader is to find the library, it cannot tell.
+// providerStep is what to do where a provider cannot be had.
+const providerStep = "or use --provider cpu"
+
+// checkProvider names what is missing before ONNX Runtime is loaded: the provider's own files, and
+// the libraries of CUDA and TensorRT that these need.
 func checkProvider(p trt.Provider, library string) error {
 	if p != "" && !slices.Contains(trt.Providers(), p) {
 		return fmt.Errorf("%w %q: it is none of %v", ErrProvider, p, trt.Providers())
 	}
-	if filepath.Base(library) == library {
+	files := providerFiles(p)
+	if len(files) == 0 {
 		return nil
+	}
+	if filepath.Base(library) == library {
+		place, wrong := tryLibrary(library)
+		if wrong != "" {
+			return fmt.Errorf("%w: %s; %s", ErrLibrary, wrong, nextStep)
+		}
+		library = place
 	}
 	real, err := filepath.EvalSymlinks(library)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLibrary, err)
 	}
-	for _, name := range providerFiles(p) {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(real), name)); err != nil {
-			return fmt.Errorf("%w %s: %s is not in %s; name a build that has it with --onnxruntime, or use --provider cpu", ErrProvider, p, name, filepath.Dir(real))
+	for _, name := range files {
+		path := filepath.Join(filepath.Dir(real), name)
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w %s: %s is not in %s; name a build that has it with --onnxruntime, %s", ErrProvider, p, name, filepath.Dir(real), providerStep)
+		}
+		switch missing, err := unmet(path); {
+		case err != nil:
+			return fmt.Errorf("%w %s: %s is no library: %w; name a build that has it with --onnxruntime, %s", ErrProvider, p, path, oneLine(err), providerStep)
+		case len(missing) > 0:
+			return fmt.Errorf("%w %s: %s needs %s, which cannot be loaded; %s, %s", ErrProvider, p, name, strings.Join(missing, ", "), stepFor(missing), providerStep)
 		}
 	}
 	return nil
+}
+
+// stepFor is what to do about libraries that a provider needs.
+func stepFor(missing []string) string {
+	if len(missing) == 1 && missing[0] == "libcuda.so.1" {
+		return "install NVIDIA's driver, or give the container its GPU"
+	}
+	return "install what has them, of these versions, and name its folders in LD_LIBRARY_PATH where the loader does not look there"
 }
 
 // appendProvider adds the provider to a session's options.
@@ -58,7 +85,7 @@ func appendProvider(o *onnxruntime_go.SessionOptions, p trt.Provider) (err error
 		err = appendTensorRT(o)
 	}
 	if err != nil {
-		return fmt.Errorf("%w %s: %w", ErrProvider, p, oneLine(err))
+		return fmt.Errorf("%w %s: %w; name one that fits this machine's CUDA with --onnxruntime, %s", ErrProvider, p, oneLine(err), providerStep)
 	}
 	return nil
 }
