@@ -53,6 +53,9 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 			log.Warn().Str("reason", reason).Msg("inference runs without a CUDA graph, which is slower")
 		}
 	}
+	if where, note := placement(engine); note {
+		log.Warn().Str("kernels", where).Msg("part of the model runs on the CPU, which is slower")
+	}
 	if ctx.Err() != nil {
 		return nil // asked to stop while the model was loading
 	}
@@ -73,6 +76,17 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 }
 
 func size(width, height int) string { return config.Size{Width: width, Height: height}.String() }
+
+// placement tells where the kernels of a model run, and whether some are not where they were
+// wanted.
+func placement(engine trt.Engine) (where string, note bool) {
+	e, ok := engine.(*ort.Engine)
+	if !ok {
+		return "", false
+	}
+	p, ok := e.Placement()
+	return p.String(), ok && p.CPU > 0
+}
 
 // openModel loads a model file, or an engine that was built for this GPU; neither takes the
 // other's place.

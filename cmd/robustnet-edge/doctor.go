@@ -104,6 +104,9 @@ func model(c config.Model) doctor.Finding {
 			f.State, f.Text = doctor.Slow, f.Text+", without a CUDA graph: "+reason
 		}
 	}
+	if where, note := placement(engine); note {
+		f.State, f.Text = doctor.Slow, f.Text+"; "+where
+	}
 	if err := engine.Close(); err != nil {
 		f.State, f.Text = doctor.Missing, err.Error()
 	}

@@ -32,7 +32,8 @@ type Options struct {
 	// cores that the process may use to the rest of the pipeline.
 	Threads int
 	// Provider computes the model; empty is the CPU. Operators that it does not know run on the
-	// CPU. With TensorRT, the first start builds an engine, which takes minutes.
+	// CPU, see [Engine.Placement]. With TensorRT, the first start builds an engine, which takes
+	// minutes.
 	Provider trt.Provider
 	// Unfused computes quantised models as they are written, rounding between operators of
 	// floating point, rather than with kernels for integers. It shows what another runtime's
@@ -97,8 +98,16 @@ func Load(name string, model []byte, o Options) (*Engine, error) {
 	if err := acquireRuntime(o.Library, o.Provider); err != nil {
 		return nil, err
 	}
+	var placement *Placement
+	if len(providerFiles(o.Provider)) > 0 && o.profile == "" {
+		if placement, err = placed(name, model, o); err != nil {
+			_ = releaseRuntime() // the first fault is the one to tell
+			return nil, err
+		}
+	}
 	e := &Engine{
 		card:    card,
+		placed:  placement,
 		backend: "ONNX Runtime " + onnxruntime_go.GetVersion() + " " + strings.ToUpper(string(cmp.Or(o.Provider, trt.CPU))),
 		threads: o.threads(),
 		mask:    make([]uint8, card.Mask.Height*card.Mask.Width),
@@ -116,12 +125,26 @@ type Engine struct {
 	card    *trt.Card
 	backend string
 	threads int
+	placed  *Placement // nil on the CPU
 
 	session session
 	input   *pixels.Input
 	mask    []uint8
 	style   []float32
 	closed  bool
+}
+
+// placed runs a model once to see where its kernels are computed.
+func placed(name string, model []byte, o Options) (*Placement, error) {
+	kernels, err := profiled(name, model, o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := place(kernels, o.Provider)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", name, err)
+	}
+	return &p, nil
 }
 
 func (e *Engine) prepare(model []byte, o Options) error {
@@ -141,6 +164,14 @@ func (e *Engine) prepare(model []byte, o Options) error {
 
 // Card implements [trt.Engine].
 func (e *Engine) Card() *trt.Card { return e.card }
+
+// Placement tells which kernels run on the provider of a GPU, and whether there is one.
+func (e *Engine) Placement() (p Placement, ok bool) {
+	if e.placed == nil {
+		return Placement{}, false
+	}
+	return *e.placed, true
+}
 
 // Describe implements [trt.Engine].
 func (e *Engine) Describe() trt.Description {

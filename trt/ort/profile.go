@@ -13,6 +13,25 @@ import (
 // profiler, and returns how many kernels of each operator ran. After fusion a quantised
 // convolution runs as QLinearConv; one that runs as Conv was computed in float.
 func Kernels(name string, model []byte, o Options) (counts map[string]int, err error) {
+	kernels, err := profiled(name, model, o)
+	if err != nil {
+		return nil, err
+	}
+	counts = map[string]int{}
+	for _, k := range kernels {
+		counts[k.operator]++
+	}
+	return counts, nil
+}
+
+// kernel is one that ran.
+type kernel struct {
+	operator string
+	provider string // by ONNX Runtime's name, such as CPUExecutionProvider
+}
+
+// profiled runs a model once, with ONNX Runtime's own profiler.
+func profiled(name string, model []byte, o Options) (kernels []kernel, err error) {
 	dir, err := os.MkdirTemp("", "robustnet-profile-")
 	if err != nil {
 		return nil, fmt.Errorf("profile model %s: %w", name, err)
@@ -31,16 +50,16 @@ func Kernels(name string, model []byte, o Options) (counts map[string]int, err e
 		err = fmt.Errorf("ONNX Runtime wrote %d profiles, want one", len(files))
 	}
 	if err == nil {
-		counts, err = readProfile(files[0])
+		kernels, err = readProfile(files[0])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("profile model %s: %w", name, err)
 	}
-	return counts, nil
+	return kernels, nil
 }
 
-// readProfile counts the kernels in a profile.
-func readProfile(path string) (map[string]int, error) {
+// readProfile returns the kernels in a profile.
+func readProfile(path string) ([]kernel, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -50,19 +69,20 @@ func readProfile(path string) (map[string]int, error) {
 		Name     string `json:"name"`
 		Args     struct {
 			Operator string `json:"op_name"`
+			Provider string `json:"provider"`
 		} `json:"args"`
 	}
 	if err := json.Unmarshal(text, &events); err != nil {
 		return nil, fmt.Errorf("read ONNX Runtime's profile: %w", err)
 	}
-	counts := map[string]int{}
+	var kernels []kernel
 	for _, e := range events {
 		if e.Category == "Node" && strings.HasSuffix(e.Name, "_kernel_time") {
-			counts[e.Args.Operator]++
+			kernels = append(kernels, kernel{operator: e.Args.Operator, provider: e.Args.Provider})
 		}
 	}
-	if len(counts) == 0 {
+	if len(kernels) == 0 {
 		return nil, errors.New("ONNX Runtime's profile names no kernels")
 	}
-	return counts, nil
+	return kernels, nil
 }
