@@ -20,7 +20,10 @@ import (
 
 // Config is what the daemon needs to know. [Default] makes a usable one.
 type Config struct {
-	Camera  Camera
+	Camera Camera
+	// Cameras are the cameras where there are several; Camera then has what their entries
+	// left open. [Config.Feeds] joins the two.
+	Cameras []Listed
 	Model   Model
 	Overlay Overlay
 	Stream  Stream
@@ -166,7 +169,16 @@ func (c Config) Validate() error {
 			faults = append(faults, Fault{Key: s.Key, Problem: s.Key + " " + err.Error()})
 		}
 	}
-	return append(faults, conflicts(c, nil, faults)...).orNil()
+	for i := range c.Cameras {
+		for _, s := range c.Cameras[i].settings() {
+			if err := s.check(); err != nil {
+				key := fmt.Sprintf("%s[%d].%s", keyCameras, i, s.Name())
+				faults = append(faults, Fault{Key: key, Problem: key + " " + err.Error()})
+			}
+		}
+	}
+	faults = append(faults, conflicts(c, nil, faults)...)
+	return append(faults, listConflicts(c, nil, nil)...).orNil()
 }
 
 // conflicts finds settings that are good by themselves and bad together. It leaves out

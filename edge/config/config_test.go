@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func TestDefaultIsValidAndTextRoundTrips(t *testing.T) {
 			t.Errorf("%s refuses its own text %q: %v", s.Key, s.text(), err)
 		}
 	}
-	if c != Default() {
+	if !reflect.DeepEqual(c, Default()) {
 		t.Errorf("after setting every value to itself: %+v, want %+v", c, Default())
 	}
 }
@@ -124,7 +125,7 @@ func TestLaterLayersWin(t *testing.T) {
 	want := Default()
 	want.Overlay.Alpha, want.Overlay.Legend, want.Overlay.Stamp = 0.3, false, true
 	want.Stream.Path, want.Stream.RTSP = "env", ""
-	if got.Config != want {
+	if !reflect.DeepEqual(got.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Config, want)
 	}
 	for key, origin := range map[string]string{
@@ -367,7 +368,7 @@ func TestPrintedConfigLoadsToTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			second, err := fromYAML(b.String())
-			if err != nil || second.Config != first.Config {
+			if err != nil || !reflect.DeepEqual(second.Config, first.Config) {
 				t.Errorf("%s, %s: loaded again %+v, %v\nwant %+v\nfile\n%s", name, form, second.Config, err, first.Config, &b)
 			}
 		}

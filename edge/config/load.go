@@ -73,6 +73,7 @@ type loader struct {
 	config   *Config
 	settings []setting
 	origins  map[string]Origin
+	listed   []entry // the list of cameras
 	faults   Faults
 }
 
@@ -82,7 +83,9 @@ func newLoader() *loader {
 }
 
 func (l *loader) finish() (Loaded, error) {
+	l.list()
 	l.faults = append(l.faults, conflicts(*l.config, l.origins, l.faults)...)
+	l.faults = append(l.faults, listConflicts(*l.config, l.origins, l.listed)...)
 	if len(l.faults) > 0 {
 		return Loaded{}, l.faults
 	}

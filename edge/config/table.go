@@ -25,6 +25,7 @@ type setting struct {
 const (
 	keyRTSP            = "stream.rtsp"
 	keyHTTP            = "http.address"
+	keyPath            = "stream.path"
 	keyEncoder         = "stream.encoder"
 	keyEncoderPipeline = "stream.encoder_pipeline"
 )
@@ -90,7 +91,7 @@ func (s *Stream) settings() []setting {
 	return []setting{
 		{keyRTSP, "rtsp", "address of the RTSP server",
 			listener(&s.RTSP)},
-		{"stream.path", "path", "path of the RTSP stream, the last part of its URL",
+		{keyPath, "path", "path of the RTSP stream, the last part of its URL",
 			text(&s.Path, "path", "letters, digits, . _ ~ - and slashes between them", streamPath)},
 		{"stream.rtp_port", "rtp-port", "UDP port for RTP, the next one is for RTCP; 0 for RTSP over TCP only",
 			rtpPort(&s.RTPPort)},

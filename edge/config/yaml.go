@@ -51,7 +51,8 @@ func readFile(path string) ([]byte, error) {
 }
 
 // yaml reads the content of a file that messages call name. The file may hold less than
-// YAML can say: one mapping of sections to mappings of plain or quoted one-line values.
+// YAML can say: one mapping of sections to mappings of plain or quoted one-line values, and
+// one list of such mappings, the cameras.
 func (l *loader) yaml(name string, content []byte) {
 	r := yamlReader{loader: l, name: name}
 	r.read(content)
@@ -174,8 +175,6 @@ func refused(tk *token.Token) string {
 		return "anchors and aliases are not supported; write the value out"
 	case token.TagType, token.DirectiveType:
 		return "tags and directives are not supported; leave them out"
-	case token.SequenceEntryType, token.SequenceStartType:
-		return "lists are not supported; a setting has one value"
 	case token.LiteralType, token.FoldedType:
 		return "block text is not supported; write the value in one line"
 	case token.MappingKeyType:
@@ -194,6 +193,10 @@ func (r *yamlReader) document(file *ast.File) {
 		return
 	}
 	for _, entry := range r.entries(file.Docs[0].Body, "", "the file") {
+		if keyText(entry.Key) == keyCameras {
+			r.cameras(entry.Key, entry.Value)
+			continue
+		}
 		r.section(entry.Key, entry.Value)
 	}
 }
@@ -209,6 +212,8 @@ func (r *yamlReader) entries(node ast.Node, prefix, what string) []*ast.MappingV
 		all = []*ast.MappingValueNode{n}
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		r.fault(node.GetToken(), "", what+" is one value; want lines of key: value")
+	case *ast.SequenceNode:
+		r.fault(node.GetToken(), "", noList)
 	}
 	// What remains is empty, or scan has refused it.
 	firstLine := map[string]int{}
@@ -237,7 +242,7 @@ func (r *yamlReader) section(keyNode ast.MapKeyNode, node ast.Node) {
 		}
 	}
 	if len(names) == 0 {
-		r.unknown(keyNode, section, sections(r.settings))
+		r.unknown(keyNode, section, append(sections(r.settings), keyCameras))
 		return
 	}
 	for _, entry := range r.entries(node, section+".", section) {
@@ -276,9 +281,14 @@ func (r *yamlReader) set(s setting, text string, tk *token.Token) {
 	r.origins[s.Key] = r.at(tk)
 }
 
-// value reads one setting. Values are taken as they are written, so that 0x10 or 1_000
-// mean nothing else here than in a flag.
+// value reads one setting.
 func (r *yamlReader) value(s setting, entry *ast.MappingValueNode) {
+	r.valueOf(s, entry, func(text string, tk *token.Token) { r.set(s, text, tk) })
+}
+
+// valueOf passes a setting's text on. Values are taken as they are written, so that 0x10 or
+// 1_000 mean nothing else here than in a flag.
+func (r *yamlReader) valueOf(s setting, entry *ast.MappingValueNode, set func(string, *token.Token)) {
 	tk := entry.Value.GetToken()
 	switch n := entry.Value.(type) {
 	case *ast.NullNode:
@@ -291,14 +301,19 @@ func (r *yamlReader) value(s setting, entry *ast.MappingValueNode) {
 			r.fault(tk, s.Key, fmt.Sprintf("is text; write %s without quotes", s.allowed()))
 			return
 		}
-		r.set(s, n.Value, tk)
+		set(n.Value, tk)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		r.set(s, tk.Value, tk)
+		set(tk.Value, tk)
 	case *ast.MappingNode, *ast.MappingValueNode:
 		r.fault(tk, s.Key, "has keys of its own; want "+s.allowed()+" ("+colonHint+")")
+	case *ast.SequenceNode:
+		r.fault(tk, "", noList)
 	}
 	// What remains, scan has refused.
 }
+
+// noList is the fault of a list that is not that of the cameras.
+const noList = "a list is not supported here; a setting has one value, and only " + keyCameras + " has several entries"
 
 // keyText is a key as it is meant, without quotes.
 func keyText(key ast.MapKeyNode) string {
