@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +15,40 @@ import (
 // scrape the metrics have their own.
 const machineEvery = 2 * time.Second
 
+// throttledFor is how long what held clocks back is told after it was seen last: those who look
+// at the picture do not do so all the time.
+const throttledFor = 10 * time.Second
+
 // machine keeps what the computer's sensors said last, because asking them takes as long as a
 // part of a frame.
 type machine struct {
-	last atomic.Pointer[telemetry.Reading]
+	last atomic.Pointer[look]
+}
+
+// look is what the sensors said, and what held clocks back lately.
+type look struct {
+	telemetry.Reading
+	throttled string
+}
+
+// throttling remembers from look to look what held clocks back.
+type throttling struct {
+	before telemetry.Reading
+	causes string
+	seen   time.Time
+}
+
+// next returns the causes of the last ten seconds.
+func (t *throttling) next(r telemetry.Reading) (causes string) {
+	now := telemetry.Causes(telemetry.Throttled(t.before, r))
+	t.before = r
+	switch {
+	case now != "":
+		t.causes, t.seen = now, time.Now()
+	case time.Since(t.seen) >= throttledFor:
+		t.causes = ""
+	}
+	return t.causes
 }
 
 // watch looks at the sensors until ctx ends.
@@ -27,9 +58,10 @@ func (m *machine) watch(ctx context.Context, sensors *telemetry.Sensors) error {
 	}
 	tick := time.NewTicker(machineEvery)
 	defer tick.Stop()
+	var t throttling
 	for {
 		r := sensors.Read()
-		m.last.Store(&r)
+		m.last.Store(&look{Reading: r, throttled: t.next(r)})
 		select {
 		case <-ctx.Done():
 			return nil
@@ -48,6 +80,10 @@ func (m *machine) onPicture(f *overlay.Figures) {
 		f.Zone, f.Celsius = z.Name, z.Celsius
 	}
 	f.Watts = r.TotalWatts
+	if r.GPU != nil {
+		f.GPUMegahertz = int(math.Round(r.GPU.FrequencyHertz / 1e6))
+	}
+	f.Throttled = r.throttled
 }
 
 // status returns what the page shows, nil if that is nothing.
@@ -72,6 +108,7 @@ func (m *machine) status() *web.MachineStatus {
 			s.GPUFrequencyHertz = &g.FrequencyHertz
 		}
 	}
+	s.Throttled = r.throttled
 	if s == (web.MachineStatus{}) {
 		return nil
 	}

@@ -22,16 +22,16 @@ func TestMachineFigures(t *testing.T) {
 		picture figures
 		status  string
 	}{
-		"JetPack 6": {telemetrytest.OrinJetPack6, figures{FPS: 30, Zone: "gpu-thermal", Celsius: 62.687, Watts: 15.6},
-			`{"hottest_zone":"gpu-thermal","hottest_celsius":62.687,"power_watts":15.6,"power_mode":"MAXN_SUPER","gpu_load_ratio":0.873,"gpu_frequency_hertz":918000000}`},
+		"JetPack 6": {telemetrytest.OrinJetPack6, figures{FPS: 30, Zone: "gpu-thermal", Celsius: 62.687, Watts: 15.6, GPUMegahertz: 918},
+			`{"hottest_zone":"gpu-thermal","hottest_celsius":62.687,"power_watts":15.6,"power_mode":"MAXN_SUPER","gpu_load_ratio":0.873,"gpu_frequency_hertz":918000000,"throttled":""}`},
 		"PC": {telemetrytest.PC, figures{FPS: 30, Zone: "x86_pkg_temp", Celsius: 56},
-			`{"hottest_zone":"x86_pkg_temp","hottest_celsius":56,"power_watts":null,"power_mode":"","gpu_load_ratio":null,"gpu_frequency_hertz":null}`},
+			`{"hottest_zone":"x86_pkg_temp","hottest_celsius":56,"power_watts":null,"power_mode":"","gpu_load_ratio":null,"gpu_frequency_hertz":null,"throttled":""}`},
 		"nothing": {telemetrytest.Nothing, figures{FPS: 30}, "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := telemetry.Open(telemetrytest.Tree(t, c.machine)).Read()
 			var m machine
-			m.last.Store(&r)
+			m.last.Store(&look{Reading: r})
 			picture := figures{FPS: 30}
 			if m.onPicture(&picture); picture != c.picture {
 				t.Errorf("on the picture %+v, want %+v", picture, c.picture)
@@ -63,6 +63,41 @@ func TestMachineIsWatched(t *testing.T) {
 		time.Sleep(machineEvery + time.Millisecond)
 		if s := m.status(); s.HottestZone != "tj-thermal" || *s.HottestCelsius != 70 {
 			t.Errorf("afterwards: %+v", s)
+		}
+	})
+}
+
+// TestMachineThrottling tells what held clocks back on the picture and the page, until it is ten
+// seconds ago.
+func TestMachineThrottling(t *testing.T) {
+	root := telemetrytest.Tree(t, telemetrytest.OrinJetPack6)
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		go func() { _ = m.watch(t.Context(), telemetry.Open(root)) }()
+		synctest.Wait()
+		for i, c := range []struct {
+			file, content string
+			after         time.Duration
+			want          string
+		}{
+			{"sys/class/hwmon/hwmon3/oc3_event_cnt", "27\n", machineEvery, ""}, // as it was since boot
+			{"sys/class/hwmon/hwmon3/oc1_event_cnt", "1\n", machineEvery, "under-voltage"},
+			{"sys/class/hwmon/hwmon3/oc3_event_cnt", "29\n", machineEvery, "instantaneous over-current"},
+			{"sys/class/hwmon/hwmon3/oc3_event_cnt", "29\n", throttledFor - machineEvery, "instantaneous over-current"},
+			{"sys/class/hwmon/hwmon3/oc3_event_cnt", "29\n", machineEvery, ""},
+			{"sys/class/thermal/cooling_device3/cur_state", "2\n", machineEvery, "heat"},
+			{"sys/class/thermal/cooling_device3/cur_state", "2\n", time.Minute, "heat"},
+			{"sys/class/thermal/cooling_device3/cur_state", "0\n", throttledFor, "heat"}, // at the first look it still was
+			{"sys/class/thermal/cooling_device3/cur_state", "0\n", machineEvery, ""},
+		} {
+			telemetrytest.Write(t, root, c.file, c.content)
+			time.Sleep(c.after)
+			synctest.Wait()
+			var f overlay.Figures
+			m.onPicture(&f)
+			if s := m.status(); f.Throttled != c.want || s.Throttled != c.want {
+				t.Errorf("step %d: %q on the picture and %q on the page, want %q", i, f.Throttled, s.Throttled, c.want)
+			}
 		}
 	})
 }

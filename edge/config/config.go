@@ -10,6 +10,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -181,6 +182,9 @@ func (c Config) Validate() error {
 	return append(faults, listConflicts(c, nil, nil)...).orNil()
 }
 
+// engineEnding ends the names of TensorRT's engines.
+const engineEnding = ".engine"
+
 // conflicts finds settings that are good by themselves and bad together. It leaves out
 // the keys that have faults already.
 func conflicts(c Config, origins map[string]Origin, known Faults) Faults {
@@ -190,6 +194,12 @@ func conflicts(c Config, origins map[string]Origin, known Faults) Faults {
 		faults = append(faults, Fault{Origin: origins[key], Key: key, Problem: fmt.Sprintf(
 			"%s is for the encoder %s, not %s; set %s to %[2]s, or leave the pipeline out",
 			keyEncoderPipeline, encoder.GStreamer, c.Stream.Encoder, keyEncoder)})
+	}
+	if !known.touch(keyProvider) && !known.touch(keyModel) && filepath.Ext(c.Model.Path) == engineEnding && c.Model.Provider != trt.CPU {
+		key := later(origins, keyProvider, keyModel)
+		faults = append(faults, Fault{Origin: origins[key], Key: key, Problem: fmt.Sprintf(
+			"%s %s is for ONNX models, and %s is an engine, which TensorRT itself runs; leave the provider out, or give the .onnx model",
+			keyProvider, c.Model.Provider, c.Model.Path)})
 	}
 	if !known.touch(keyRTSP) && !known.touch(keyHTTP) && sameListener(c.Stream.RTSP, c.HTTP.Address) {
 		key := later(origins, keyHTTP, keyRTSP)

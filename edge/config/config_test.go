@@ -261,6 +261,28 @@ func TestEncoderPipelineNeedsGStreamer(t *testing.T) {
 	}
 }
 
+// An engine would not heed the provider, so that one that was set is a mistake.
+func TestProviderNeedsModel(t *testing.T) {
+	const problem = "model.provider %s is for ONNX models, and a.engine is an engine, which TensorRT itself runs; leave the provider out, or give the .onnx model"
+	file := writeFile(t, "model:\n  provider: tensorrt\n")
+	for name, c := range map[string]struct {
+		flags []string
+		want  string // empty for no fault
+	}{
+		"engine":        {[]string{"--model", "a.engine"}, ""},
+		"as by default": {[]string{"--model", "a.engine", "--provider", "cpu"}, ""},
+		"model":         {[]string{"--model", "a.onnx", "--provider", "cuda"}, ""},
+		"provider":      {[]string{"--model", "a.engine", "--provider", "cuda"}, "--provider: " + fmt.Sprintf(problem, "cuda")},
+		"of the file":   {[]string{"--config", file, "--model", "a.engine"}, "--model: " + fmt.Sprintf(problem, "tensorrt")},
+		"unknown":       {[]string{"--model", "a.engine", "--provider", "rocm"}, `--provider: model.provider is "rocm"; want cpu, cuda or tensorrt`},
+	} {
+		_, err := Load(Sources{Flags: parsed(t, c.flags...)})
+		if got := strings.Join(lines(t, err), "\n"); got != c.want {
+			t.Errorf("%s: %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
 func TestValidateConfigMadeInCode(t *testing.T) {
 	c := Default()
 	c.Overlay.Alpha = math.NaN()

@@ -23,6 +23,8 @@ type setting struct {
 
 // Keys that code outside the table refers to.
 const (
+	keyModel           = "model.path"
+	keyProvider        = "model.provider"
 	keyRTSP            = "stream.rtsp"
 	keyHTTP            = "http.address"
 	keyPath            = "stream.path"
@@ -61,11 +63,11 @@ func (c *Camera) settings() []setting {
 
 func (m *Model) settings() []setting {
 	return []setting{
-		{"model.path", "model", "model file (ONNX) or TensorRT engine; nothing for the model inside the program",
+		{keyModel, "model", "model file (ONNX) or TensorRT engine; nothing for the model inside the program",
 			path(&m.Path, "file", "")},
 		{"model.threads", "threads", "CPU threads for inference; 0 for all cores but one",
 			whole(&m.Threads, 0, 256)},
-		{"model.provider", "provider", "what computes an ONNX model; those of GPUs need an ONNX Runtime that has them",
+		{keyProvider, "provider", "what computes an ONNX model; those of GPUs need an ONNX Runtime that has them",
 			oneOf(&m.Provider, trt.Providers()...)},
 		{"model.library", "onnxruntime", "file of libonnxruntime; nothing to look for it",
 			path(&m.Library, "file", "")},

@@ -63,8 +63,12 @@ func TestMachineIsReadAtScrapeTime(t *testing.T) {
 		t.Errorf("missing: %s27", series)
 	}
 	telemetrytest.Write(t, root, "sys/class/hwmon/hwmon3/oc3_event_cnt", "28\n")
+	telemetrytest.Write(t, root, "sys/class/thermal/cooling_device3/cur_state", "1\n")
 	telemetrytest.Remove(t, root, "sys/class/hwmon/hwmon1")
 	body := get(t, m.Handler())
+	if !strings.Contains(body, "\nrobustnet_heat_throttled 1\n") {
+		t.Error("a cooling device acts, and the metrics do not say so")
+	}
 	if !strings.Contains(body, "\n"+series+"28\n") || strings.Contains(body, "robustnet_power_watts") {
 		t.Errorf("got\n%s", body)
 	}

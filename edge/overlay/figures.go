@@ -20,6 +20,10 @@ type Figures struct {
 	Celsius float64
 	// Watts is the power that the computer takes; 0 where it is not known.
 	Watts float64
+	// GPUMegahertz is the clock of the GPU; 0 where it is not known.
+	GPUMegahertz int
+	// Throttled says what holds clocks back; empty where nothing does.
+	Throttled string
 }
 
 // append formats the figures without allocating.
@@ -42,6 +46,15 @@ func (s Figures) append(b []byte) []byte {
 		b = append(b, "   "...)
 		b = strconv.AppendFloat(b, s.Watts, 'f', 1, 64)
 		b = append(b, " W"...)
+	}
+	if s.GPUMegahertz > 0 {
+		b = append(b, "   GPU at "...)
+		b = strconv.AppendInt(b, int64(s.GPUMegahertz), 10)
+		b = append(b, " MHz"...)
+	}
+	if s.Throttled != "" {
+		b = append(b, "   throttled: "...)
+		b = append(b, s.Throttled...)
 	}
 	return b
 }

@@ -277,12 +277,13 @@ func TestFiguresText(t *testing.T) {
 	}
 	const plain = "30.0 fps   network 12 ms   latency 21 ms   dropped 4"
 	for want, s := range map[string]Figures{
-		plain:                                      s,
-		plain + "   gpu 63 C   15.6 W":             with("gpu-thermal", 62.687, 15.6),
-		plain + "   x86_pkg_temp 0 C":              with("x86_pkg_temp", 0, 0),
-		plain + "   8.0 W":                         with("", 50, 8),
-		plain + "   acpitz -13 C":                  with("acpitz", -12.6, -0.1),
-		plain + "   a zone with a long name, 40 C": with("a zone with a long name, very long", 40, 0),
+		plain:                          s,
+		plain + "   gpu 63 C   15.6 W": with("gpu-thermal", 62.687, 15.6),
+		plain + "   x86_pkg_temp 0 C":  with("x86_pkg_temp", 0, 0),
+		plain + "   8.0 W":             with("", 50, 8),
+		plain + "   acpitz -13 C":      with("acpitz", -12.6, -0.1),
+		plain + "   8.0 W   GPU at 918 MHz   throttled: under-voltage, heat": {FPS: s.FPS, Infer: s.Infer, Latency: s.Latency, Dropped: 4, Watts: 8, GPUMegahertz: 918, Throttled: "under-voltage, heat"},
+		plain + "   a zone with a long name, 40 C":                           with("a zone with a long name, very long", 40, 0),
 	} {
 		if got := string(s.append(nil)); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -322,7 +323,7 @@ func TestEverythingFitsSmallPictures(t *testing.T) {
 		r := newRenderer(t, o)
 		f, mask := noise(o, size[0], size[1])
 		for _, v := range view.All() {
-			if _, err := r.Draw(f, mask, v, Figures{FPS: 1e6, Dropped: math.MaxUint64, Zone: "tj-thermal", Celsius: 99, Watts: 1e6}); err != nil {
+			if _, err := r.Draw(f, mask, v, Figures{FPS: 1e6, Dropped: math.MaxUint64, Zone: "tj-thermal", Celsius: 99, Watts: 1e6, GPUMegahertz: math.MaxInt, Throttled: "heat"}); err != nil {
 				t.Errorf("%v %s: %v", size, v, err)
 			}
 		}
@@ -335,7 +336,7 @@ func TestDrawDoesNotAllocate(t *testing.T) {
 	r := newRenderer(t, o)
 	f, mask := noise(o, 640, 360)
 	draw := func() {
-		p, err := r.Draw(f, mask, view.Overlay, Figures{FPS: 30, Infer: time.Millisecond, Zone: "gpu-thermal", Celsius: 61.3, Watts: 15.6})
+		p, err := r.Draw(f, mask, view.Overlay, Figures{FPS: 30, Infer: time.Millisecond, Zone: "gpu-thermal", Celsius: 61.3, Watts: 15.6, GPUMegahertz: 918, Throttled: "heat"})
 		if err != nil {
 			t.Fatal(err)
 		}

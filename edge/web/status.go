@@ -130,6 +130,9 @@ type MachineStatus struct {
 	// GPULoadRatio is the share of time in which the integrated GPU computed, 0..1.
 	GPULoadRatio      *float64 `json:"gpu_load_ratio"`
 	GPUFrequencyHertz *float64 `json:"gpu_frequency_hertz"`
+	// Throttled says what has held clocks back in the last ten seconds, such as "under-voltage,
+	// heat"; empty for nothing.
+	Throttled string `json:"throttled"`
 }
 
 // PreviewStatus describes the motion JPEG preview.

@@ -79,7 +79,7 @@ func fullStatus() Status {
 		},
 		Pipeline: PipelineStatus{FPS: 29.9, LatencyMS: Quantiles{40, 55}, InferMS: Quantiles{30, 35}, OverheadMS: Quantiles{10, 12}, Dropped: map[string]uint64{"infer": 7}},
 		Stream:   StreamStatus{RTSPURL: "rtsp://0.0.0.0:8554/overlay", Viewers: 1, Encoder: "x264", BitrateKbps: 2500},
-		Machine:  &MachineStatus{HottestZone: "gpu-thermal", HottestCelsius: new(62.5), PowerWatts: new(15.6), PowerMode: "MAXN_SUPER", GPULoadRatio: new(0.873), GPUFrequencyHertz: new(918e6)},
+		Machine:  &MachineStatus{HottestZone: "gpu-thermal", HottestCelsius: new(62.5), PowerWatts: new(15.6), PowerMode: "MAXN_SUPER", GPULoadRatio: new(0.873), GPUFrequencyHertz: new(918e6), Throttled: "heat"},
 		Output:   &OutputStatus{Video: "out.mp4", Frames: 300},
 	}
 }

@@ -30,8 +30,8 @@ func causeOf(counter string) Cause {
 	return Cause(counter)
 }
 
-// text is the cause for people.
-func (c Cause) text() string {
+// Text is the cause for people.
+func (c Cause) Text() string {
 	switch c {
 	case UnderVoltage:
 		return "under-voltage"
@@ -59,7 +59,7 @@ func (t Throttle) String() string {
 	if len(sources) > most {
 		sources = append(slices.Clone(sources[:most-1]), fmt.Sprintf("%d more", len(sources)-most+1))
 	}
-	text := t.Cause.text() + " (" + strings.Join(sources, ", ")
+	text := t.Cause.Text() + " (" + strings.Join(sources, ", ")
 	switch {
 	case t.Events == 1:
 		text += ", 1 event"
@@ -96,6 +96,17 @@ func Throttled(before, after Reading) []Throttle {
 		all = append(all, Throttle{Cause: Heat, Sources: hot})
 	}
 	return all
+}
+
+// Causes are those of some throttles for people, such as "under-voltage, heat"; empty of none.
+func Causes(throttles []Throttle) string {
+	var texts []string
+	for _, t := range throttles {
+		if text := t.Cause.Text(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Merge returns what two lists of [Throttled] say together.

@@ -88,3 +88,15 @@ func TestMerge(t *testing.T) {
 		t.Errorf("of nothing: %v", got)
 	}
 }
+
+func TestCauses(t *testing.T) {
+	all := telemetry.Throttled(
+		telemetry.Reading{Counters: counters(1, 1, 1, 1)},
+		telemetry.Reading{Counters: counters(2, 2, 2, 2), Cooling: []telemetry.Cooling{cooling("cpufreq-cpu0", 1, true)}})
+	if got, want := telemetry.Causes(append(all, all...)), "under-voltage, average over-current, instantaneous over-current, oc4, heat"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := telemetry.Causes(nil); got != "" {
+		t.Errorf("%q of nothing", got)
+	}
+}

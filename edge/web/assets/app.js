@@ -171,6 +171,7 @@ function showMachine(machine) {
   if (machine.gpu_load_ratio !== null) state.push(`GPU ${number(100 * machine.gpu_load_ratio, 0)}\u00a0%`);
   if (machine.power_mode) mode.push(`power mode ${machine.power_mode}`);
   if (machine.gpu_frequency_hertz !== null) mode.push(`GPU at ${number(machine.gpu_frequency_hertz / 1e6, 0)}\u00a0MHz`);
+  if (machine.throttled) state.push(`throttled: ${machine.throttled}`);
   text('machine', state.join(', '));
   text('machine-mode', mode.join(', '));
 }
