@@ -25,6 +25,7 @@ func TestDoctor(t *testing.T) {
 		"another encoder":   {[]string{"--encoder", otherLibrary()}, cli.Failure, map[string]doctor.State{"encoder": doctor.Missing}},
 		"nothing to encode": {[]string{"--encoder", otherLibrary(), "--rtsp", "off"}, cli.OK, map[string]doctor.State{"encoder": ""}},
 		"an engine":         {[]string{"--model", "none.engine"}, cli.Failure, map[string]doctor.State{"model": doctor.Missing}},
+		"no provider":       {[]string{"--provider", "tensorrt"}, cli.Failure, map[string]doctor.State{"model": doctor.Missing}},
 		"no ONNX Runtime":   {[]string{"--onnxruntime", "/nowhere.so"}, cli.Failure, map[string]doctor.State{"model": doctor.Missing}},
 	} {
 		var out, log bytes.Buffer

@@ -16,6 +16,8 @@ import (
 
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/internal/cli"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer"
+	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -92,6 +94,9 @@ func TestRun(t *testing.T) {
 		"daemon unknown variable": {env: [2]string{"ROBUSTNET_CAMERA", "x"}, code: cli.Failure,
 			stderr: "robustnet-edge: ROBUSTNET_CAMERA: no such setting\n"},
 
+		"daemon provider of an engine": {args: []string{"--model", "a" + nvinfer.FileEnding, "--provider", "cuda"}, code: cli.Usage,
+			stderr: "robustnet-edge: --provider: model.provider cuda is for ONNX models, and a.engine is an engine, which TensorRT itself runs; leave the provider out, or give the .onnx model\n"},
+
 		"version":      {args: []string{"version"}, stdout: runtime.Version()},
 		"version flag": {args: []string{"--version"}, stdout: "robustnet-edge " + readBuild().String() + "\n"},
 		"completion":   {args: []string{"completion", "bash"}, stdout: "complete"},
@@ -112,6 +117,20 @@ func TestRun(t *testing.T) {
 				t.Errorf("stderr = %q\nwant %q", stderr, c.stderr)
 			}
 		})
+	}
+}
+
+// A provider that ONNX Runtime lacks is named before a camera is opened, or a server: there is no
+// line of the log.
+func TestRunWithoutTheProvider(t *testing.T) {
+	library := trttest.Library(t)
+	clearEnvironment(t)
+	for _, provider := range []string{"cuda", "tensorrt"} {
+		code, stdout, stderr := execute(t, "--provider", provider, "--onnxruntime", library, "--camera", "/dev/null", "--duration", "1s")
+		want := "robustnet-edge: ONNX Runtime lacks the provider " + provider + ": libonnxruntime_providers_shared.so is not in "
+		if code != cli.Failure || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "or use --provider cpu\n") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("exit code %d, %q, %q; want 1 and one line that begins with %q", code, stdout, stderr, want)
+		}
 	}
 }
 
