@@ -41,12 +41,17 @@ func explain(output string, status error) error {
 			return fault{text: "GStreamer: " + element(what, lines[i+1:])}
 		}
 	}
-	for i := len(lines) - 1; i >= 0; i-- {
-		if last := strings.TrimSpace(lines[i]); last != "" {
-			return fault{text: fmt.Sprintf("%s ended: %v (%s)", launcher, status, last)}
-		}
+	return ended(launcher, output, status)
+}
+
+// ended says how a program ended that gave no reason, with the last line that it printed.
+func ended(program, output string, status error) error {
+	text := fmt.Sprintf("%s ended: %v", program, status)
+	output = strings.TrimSpace(output)
+	if last := strings.TrimSpace(output[strings.LastIndexByte(output, '\n')+1:]); last != "" {
+		text += " (" + last + ")"
 	}
-	return fault{text: fmt.Sprintf("%s ended: %v", launcher, status)}
+	return fault{text: text}
 }
 
 // element makes "v4l2src0: Cannot identify device '/dev/video9' (system error: …)" of
@@ -108,7 +113,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// text is what can be printed of it.
-func (o *output) text() string {
-	return string(bytes.ToValidUTF8(bytes.ReplaceAll(o.Bytes(), []byte{0}, nil), []byte("?")))
+// printable is what can be printed of it.
+func printable(output []byte) string {
+	return string(bytes.ToValidUTF8(bytes.ReplaceAll(output, []byte{0}, nil), []byte("?")))
 }

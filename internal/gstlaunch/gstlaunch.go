@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ const (
 	killGrace = time.Second
 	// pipeBytes is as much as any user may ask for (pipe(7)). A picture takes a few writes.
 	pipeBytes = 1 << 20
+	// inspectLimit is how long GStreamer may take to say what it has. On the first run, it looks
+	// at all its plug-ins.
+	inspectLimit = 20 * time.Second
 )
 
 // Options say what to run.
@@ -81,16 +85,18 @@ func Start(o Options) (*Process, error) {
 	// Its fault handler would keep a process that crashed alive, for a debugger.
 	p.cmd = exec.Command(program, append([]string{"-q", "--no-fault", "--"}, arguments(o.Pipeline)...)...)
 	// After a fault it should end by itself, and on a busy machine does not always.
-	p.output.onFault = func() { time.AfterFunc(stopGrace, func() { _ = p.cmd.Process.Kill() }) }
+	p.output.onFault = func() { time.AfterFunc(stopGrace, p.kill) }
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	p.cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "GST_DEBUG_NO_COLOR=1")
+	p.cmd.Env = environment()
 	p.cmd.WaitDelay = killGrace
 	// A Ctrl-C at the terminal is for the program, which ends the pipeline in order; and one
 	// that delivers nothing would not notice that the program is gone.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	theirs, err := p.openPipes(o.Fed)
 	if err == nil {
-		err = p.cmd.Start()
+		started := make(chan error)
+		go p.run(started)
+		err = <-started
 	}
 	for _, f := range theirs {
 		f.Close()
@@ -100,11 +106,26 @@ func Start(o Options) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", launcher, err)
 	}
 	p.Packets = NewReader(p.out)
-	go func() {
-		defer close(p.done)
-		p.status = p.cmd.Wait()
-	}()
 	return p, nil
+}
+
+// run starts the process and waits for it, on one thread: the kernel kills the process when
+// the thread that started it ends, not when the program does.
+func (p *Process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.status = p.cmd.Wait()
+	}
+}
+
+// environment makes GStreamer speak English, which explain understands. LANGUAGE goes before
+// LC_ALL, but for the locale C, in which file names would be ASCII.
+func environment() []string {
+	return append(os.Environ(), "LC_ALL=C.UTF-8", "LANGUAGE=", "GST_DEBUG_NO_COLOR=1")
 }
 
 // openPipes makes the process's pipes and returns the ends that belong to it.
@@ -162,7 +183,7 @@ func (p *Process) Wait() error {
 	if p.status == nil {
 		return nil
 	}
-	return explain(p.output.text(), p.status)
+	return explain(printable(p.output.Bytes()), p.status)
 }
 
 // Stop ends the pipeline: in order if it can, else by force. It is idempotent, and any goroutine
@@ -182,11 +203,25 @@ func (p *Process) end() error {
 	if p.ended(stopGrace) {
 		return nil
 	}
-	_ = p.cmd.Process.Kill() // fails if it has ended after all
+	p.kill()
 	if p.ended(killGrace) {
 		return nil
 	}
-	return fmt.Errorf("%s does not end when it is killed; a driver holds it", launcher)
+	return fmt.Errorf("%s does not end when it is killed, a driver holds it; restart the computer if it stays", launcher)
+}
+
+// kill ends the process at once, and what it has started: GStreamer's scanner of plug-ins can
+// hang as well.
+func (p *Process) kill() {
+	select {
+	case <-p.done: // its number may be another's by now
+	default:
+		killGroup(p.cmd)
+	}
+}
+
+func killGroup(cmd *exec.Cmd) {
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails if it has ended after all
 }
 
 func (p *Process) ended(within time.Duration) bool {
@@ -213,20 +248,36 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
-// Has tells whether there is an element of that name.
+// Has tells whether there is an element of that name. Without GStreamer's programs the error
+// wraps [ErrUnusable].
 func Has(ctx context.Context, element string) (bool, error) {
 	program, err := find(inspector)
 	if err != nil {
 		return false, err
 	}
-	cmd := exec.CommandContext(ctx, program, "--exists", element)
+	limited, cancel := context.WithTimeout(ctx, inspectLimit)
+	defer cancel()
+	said := tail.New(outputBytes)
+	cmd := exec.CommandContext(limited, program, "--exists", element)
+	cmd.Stdout, cmd.Stderr, cmd.Env = said, said, environment()
+	// A Ctrl-C at the terminal must not read as an element that is missing.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { killGroup(cmd); return nil }
 	cmd.WaitDelay = killGrace
 	err = cmd.Run()
 	var status *exec.ExitError
-	if ctx.Err() != nil || err != nil && !errors.As(err, &status) {
-		return false, fmt.Errorf("look for the element %s: %w", element, errors.Join(ctx.Err(), err))
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, fmt.Errorf("look for the element %s: %w", element, ctx.Err())
+	case limited.Err() != nil:
+		return false, fmt.Errorf("%s does not say within %v whether there is an element %s; "+
+			"run it by hand to see which plug-in it waits for", inspector, inspectLimit, element)
+	case errors.As(err, &status) && status.ExitCode() == 1:
+		return false, nil
 	}
-	return err == nil, nil
+	return false, fmt.Errorf("look for the element %s: %w", element, ended(inspector, printable(said.Bytes()), err))
 }
 
 // Try runs a pipeline that ends by itself, and says why it does not reach its end.

@@ -24,7 +24,8 @@ type Packet struct {
 }
 
 // Reader reads packets of the GStreamer Data Protocol, version 1.0, as gdppay makes them
-// (gst-plugins-bad, gst/gdp/dataprotocol.c). Events are skipped.
+// (gst-plugins-bad, gst/gdp/dataprotocol.c). Events are skipped. After an error it is of no use,
+// since it may stand anywhere in a packet.
 type Reader struct {
 	from   io.Reader
 	header [headerBytes]byte
@@ -165,15 +166,13 @@ func ParseVideo(caps string) (Video, error) {
 	return v, nil
 }
 
-// Fraction writes a rate in pictures per second as caps do, to a thousandth.
+// Fraction writes a rate in pictures per second as caps do, to a thousandth and no less than
+// that: in caps, 0 means that the rate changes.
 func Fraction(fps float64) string {
-	n, d := int64(math.Round(fps*1000)), int64(1000)
+	n, d := max(int64(math.Round(fps*1000)), 1), int64(1000)
 	a, b := n, d
 	for b != 0 {
 		a, b = b, a%b
 	}
-	if a > 0 {
-		n, d = n/a, d/a
-	}
-	return fmt.Sprintf("%d/%d", n, d)
+	return fmt.Sprintf("%d/%d", n/a, d/a)
 }

@@ -102,7 +102,7 @@ func TestParseVideo(t *testing.T) {
 }
 
 func TestFraction(t *testing.T) {
-	for fps, want := range map[float64]string{30: "30/1", 7.5: "15/2", 29.97: "2997/100", 0.5: "1/2", 240: "240/1", 1.0 / 3: "333/1000", 0.001: "1/1000", 0: "0/1"} {
+	for fps, want := range map[float64]string{30: "30/1", 7.5: "15/2", 29.97: "2997/100", 0.5: "1/2", 240: "240/1", 1.0 / 3: "333/1000", 0.001: "1/1000", 0.0004: "1/1000"} {
 		if got := Fraction(fps); got != want {
 			t.Errorf("Fraction(%v) = %s, want %s", fps, got, want)
 		}
