@@ -15,6 +15,7 @@ type handler Server
 
 // viewer is one session.
 type viewer struct {
+	stream    *Stream
 	accepted  bool // PLAY was accepted, its answer is not out yet
 	playing   bool
 	ended     bool // it did not keep up and is being disconnected
@@ -56,25 +57,27 @@ func (h *handler) OnConnClose(c *gortsplib.ServerHandlerOnConnCloseCtx) {
 
 // OnDescribe waits for the format, holding up this connection only.
 func (h *handler) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	if status := h.admit(c.Conn, c.Path); status != base.StatusOK {
+	st, status := h.admit(c.Conn, c.Path)
+	if status != base.StatusOK {
 		return &base.Response{StatusCode: status}, nil, nil
 	}
 	timeout := time.NewTimer(h.options.FormatWait)
 	defer timeout.Stop()
 	select {
-	case <-h.ready:
+	case <-st.ready:
 	case <-h.stopped:
 	case <-timeout.C:
 	}
-	return h.current()
+	return h.current(st)
 }
 
 // OnSetup adds the session to the current track.
 func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	if status := h.admit(c.Conn, c.Path); status != base.StatusOK {
+	st, status := h.admit(c.Conn, c.Path)
+	if status != base.StatusOK {
 		return &base.Response{StatusCode: status}, nil, nil
 	}
-	response, stream, err := h.current()
+	response, stream, err := h.current(st)
 	if earlier := c.Session.Stream(); earlier != nil && earlier != stream {
 		// The size changed between two SETUPs of one session; the library panics when
 		// the second gets another stream.
@@ -83,27 +86,35 @@ func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 	return response, stream, err
 }
 
-// admit decides whether a request may reach the stream.
-func (h *handler) admit(conn *gortsplib.ServerConn, path string) base.StatusCode {
+// admit decides whether a request may reach a stream, and which.
+func (h *handler) admit(conn *gortsplib.ServerConn, path string) (*Stream, base.StatusCode) {
+	st := h.at(path)
 	switch {
-	case strings.TrimRight(path, "/") != h.path:
-		return base.StatusNotFound
+	case st == nil:
+		return nil, base.StatusNotFound
 	case conn.Transport().Tunnel == gortsplib.TunnelWebSocket:
 		// The library accepts WebSockets from any web page, so that a page which the
 		// user visits could watch a stream meant for this machine only.
-		return base.StatusForbidden
+		return nil, base.StatusForbidden
 	}
-	return base.StatusOK
+	return st, base.StatusOK
+}
+
+// at is the stream at a path, nil where there is none.
+func (h *handler) at(path string) *Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[strings.TrimRight(path, "/")]
 }
 
 // current answers with the playable stream, or 503 where there is none.
-func (h *handler) current() (*base.Response, *gortsplib.ServerStream, error) {
+func (h *handler) current(st *Stream) (*base.Response, *gortsplib.ServerStream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.track == nil || h.track.stream == nil {
+	if st.track == nil || st.track.stream == nil {
 		return &base.Response{StatusCode: base.StatusServiceUnavailable}, nil, nil
 	}
-	return &base.Response{StatusCode: base.StatusOK}, h.track.stream, nil
+	return &base.Response{StatusCode: base.StatusOK}, st.track.stream, nil
 }
 
 // OnPlay accepts a player. It may send PLAY again while it plays.
@@ -111,12 +122,17 @@ func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, e
 	h.mu.Lock()
 	v := h.sessions[c.Session]
 	if v == nil {
-		v = &viewer{client: c.Conn.NetConn().RemoteAddr(), transport: c.Session.Transport().Protocol}
+		st := h.playing(c.Session)
+		if st == nil {
+			h.mu.Unlock()
+			return &base.Response{StatusCode: base.StatusNotFound}, nil
+		}
+		v = &viewer{stream: st, client: c.Conn.NetConn().RemoteAddr(), transport: c.Session.Transport().Protocol}
 		h.sessions[c.Session] = v
 	}
 	v.accepted = !v.playing
 	h.mu.Unlock()
-	h.log.Info().Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player started")
+	h.log.Info().Str("path", v.stream.path).Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player started")
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
@@ -135,11 +151,22 @@ func (h *handler) OnResponse(conn *gortsplib.ServerConn, _ *base.Response) {
 		return
 	}
 	v.accepted, v.playing = false, true
-	h.keyWanted.Store(true)
-	if h.viewers.Load() == 0 {
-		h.keyFirst.Store(true)
+	v.stream.keyWanted.Store(true)
+	if v.stream.viewers.Load() == 0 {
+		v.stream.keyFirst.Store(true)
 	}
-	h.viewers.Add(1)
+	v.stream.viewers.Add(1)
+}
+
+// playing is the stream whose track a session was set up with, nil if it has ended since.
+// The lock is held.
+func (h *handler) playing(session *gortsplib.ServerSession) *Stream {
+	for _, st := range h.streams {
+		if st.track != nil && st.track.stream == session.Stream() {
+			return st
+		}
+	}
+	return nil
 }
 
 // OnPause counts the session out until the next PLAY.
@@ -148,7 +175,7 @@ func (h *handler) OnPause(c *gortsplib.ServerHandlerOnPauseCtx) (*base.Response,
 	defer h.mu.Unlock()
 	if v := h.sessions[c.Session]; v != nil {
 		if v.playing {
-			h.viewers.Add(-1)
+			v.stream.viewers.Add(-1)
 		}
 		v.playing, v.accepted = false, false
 	}
@@ -161,11 +188,11 @@ func (h *handler) OnSessionClose(c *gortsplib.ServerHandlerOnSessionCloseCtx) {
 	v := h.sessions[c.Session]
 	delete(h.sessions, c.Session)
 	if v != nil && v.playing {
-		h.viewers.Add(-1)
+		v.stream.viewers.Add(-1)
 	}
 	h.mu.Unlock()
 	if v != nil {
-		h.log.Info().Stringer("client", v.client).Stringer("transport", v.transport).AnErr("reason", c.Error).Msg("rtsp: player left")
+		h.log.Info().Str("path", v.stream.path).Stringer("client", v.client).Stringer("transport", v.transport).AnErr("reason", c.Error).Msg("rtsp: player left")
 	}
 }
 
@@ -183,7 +210,7 @@ func (h *handler) OnStreamWriteError(c *gortsplib.ServerHandlerOnStreamWriteErro
 	if !first {
 		return // the session lingers for the rest of the access unit
 	}
-	h.log.Warn().Err(c.Error).Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
+	h.log.Warn().Err(c.Error).Str("path", v.stream.path).Stringer("client", v.client).Stringer("transport", v.transport).Msg("rtsp: player does not keep up, disconnecting it")
 }
 
 // OnDecodeError hears of malformed packets from players, which are of no consequence.

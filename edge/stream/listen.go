@@ -82,24 +82,22 @@ func (s *Server) Addr() string {
 	return s.tcp.Addr().String()
 }
 
-// URL returns the stream's address with the host that the server listens on. A server on
-// all interfaces has the unspecified one, 0.0.0.0 or [::], for which the caller must put a
-// name that its client knows; [Server.LocalURL] does so for this machine.
-func (s *Server) URL() string {
+// url is the address that the server listens on, without a path.
+func (s *Server) url() string {
 	address := s.Addr()
 	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
 		address = net.JoinHostPort(net.IPv6unspecified.String(), port)
 	}
-	return "rtsp://" + address + s.path
+	return "rtsp://" + address
 }
 
-// LocalURL returns an address that a player on this machine can open.
-func (s *Server) LocalURL() string {
+// localURL is an address at which programs on this machine reach the server.
+func (s *Server) localURL() string {
 	host, port, err := net.SplitHostPort(s.Addr())
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {
-		return "rtsp://" + net.JoinHostPort("127.0.0.1", port) + s.path
+		return "rtsp://" + net.JoinHostPort("127.0.0.1", port)
 	}
-	return s.URL()
+	return s.url()
 }
 
 // patientListener outlives a shortage of file descriptors and connections that were

@@ -92,7 +92,7 @@ func TestURL(t *testing.T) {
 		{"[::]:8554", "", "rtsp://[::]:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
 		{":8554", "", "rtsp://[::]:8554/overlay", "rtsp://127.0.0.1:8554/overlay"},
 	} {
-		s := NewServer(ServerOptions{Address: test.address, Path: test.path})
+		s := mustOpen(t, NewServer(ServerOptions{Address: test.address}), test.path)
 		if got := s.URL(); got != test.want {
 			t.Errorf("URL of %q, path %q = %q, want %q", test.address, test.path, got, test.want)
 		}
@@ -109,7 +109,7 @@ func TestLocalURLOfAllInterfaces(t *testing.T) {
 		if err := s.Listen(); err != nil {
 			t.Fatal(err)
 		}
-		u, err := url.Parse(s.LocalURL())
+		u, err := url.Parse(mustOpen(t, s, "").LocalURL())
 		if err != nil {
 			t.Fatal(err)
 		}

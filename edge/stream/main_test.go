@@ -143,15 +143,22 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// serve listens and runs a server until the test ends or stop is called. It adds what a
-// test rarely cares about to the options.
-func serve(t *testing.T, o ServerOptions) (s *Server, stop func()) {
+// served is a server with one stream.
+type served struct {
+	*Server
+	*Stream
+}
+
+// serve listens and runs a server with a stream until the test ends or stop is called. It
+// adds what a test rarely cares about to the options.
+func serve(t *testing.T, o ServerOptions) (s *served, stop func()) {
 	t.Helper()
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
 	}
 	o.Log = zerolog.New(zerolog.NewTestWriter(t))
-	s = NewServer(o)
+	s = &served{Server: NewServer(o)}
+	s.Stream = mustOpen(t, s.Server, "")
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -179,14 +186,23 @@ func serve(t *testing.T, o ServerOptions) (s *Server, stop func()) {
 	return s, stop
 }
 
+func mustOpen(t *testing.T, s *Server, path string) *Stream {
+	t.Helper()
+	st, err := s.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
 // feed encodes the pattern at the options' rate into s, as the daemon does, until the
 // test ends or stop is called.
-func feed(t *testing.T, s *Server, o EncoderOptions) (stop func()) {
+func feed(t *testing.T, s *served, o EncoderOptions) (stop func()) {
 	t.Helper()
 	return feedFrom(t, s, BuiltIn(), o)
 }
 
-func feedFrom(t *testing.T, s *Server, f EncoderFactory, o EncoderOptions) (stop func()) {
+func feedFrom(t *testing.T, s *served, f EncoderFactory, o EncoderOptions) (stop func()) {
 	t.Helper()
 	e, err := f.New(o)
 	if err != nil {

@@ -78,7 +78,7 @@ type unit struct {
 	timestamp uint32
 }
 
-func watch(t *testing.T, s *Server, protocol gortsplib.Protocol) *watcher {
+func watch(t *testing.T, s *served, protocol gortsplib.Protocol) *watcher {
 	t.Helper()
 	u, err := base.ParseURL(s.URL())
 	if err != nil {

@@ -24,7 +24,7 @@ type dialogue struct {
 	session string
 }
 
-func dial(t *testing.T, s *Server) *dialogue {
+func dial(t *testing.T, s *served) *dialogue {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
 	if err != nil {
@@ -84,7 +84,7 @@ func (d *dialogue) receive() (status int, body string) {
 }
 
 // connections counts the open ones.
-func connections(s *Server) int {
+func connections(s *served) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
@@ -110,7 +110,7 @@ func (d *dialogue) mustPlay(transport string) {
 }
 
 // mustFormat gives s the format of a fresh encoder and returns the encoder.
-func mustFormat(t *testing.T, s *Server, o EncoderOptions) (*Encoder, *pattern) {
+func mustFormat(t *testing.T, s *served, o EncoderOptions) (*Encoder, *pattern) {
 	t.Helper()
 	e, p := mustEncoder(t, BuiltIn(), o), newPattern(o.Width, o.Height)
 	au, err := e.Encode(p.next(), true)
@@ -240,7 +240,8 @@ func TestDescribeWaitsForTheFormat(t *testing.T) {
 		}
 	})
 	t.Run("a format set before Run", func(t *testing.T) {
-		s := NewServer(ServerOptions{Address: "127.0.0.1:0"})
+		s := &served{Server: NewServer(ServerOptions{Address: "127.0.0.1:0"})}
+		s.Stream = mustOpen(t, s.Server, "")
 		mustFormat(t, s, smallOptions())
 		if err := s.Listen(); err != nil {
 			t.Fatal(err)
@@ -397,4 +398,37 @@ func TestTooManyConnections(t *testing.T) {
 	if n, err := dial(t, s).conn.Read(make([]byte, 1)); err == nil {
 		t.Errorf("one connection too many read %d bytes, want it closed", n)
 	}
+}
+
+// Streams of one server have players, key requests and lives of their own.
+func TestStreamsAreSeparate(t *testing.T) {
+	s, _ := serve(t, ServerOptions{})
+	rear := mustOpen(t, s.Server, "rear")
+	if _, err := s.Open("/rear/"); err == nil || !strings.Contains(err.Error(), "/rear") {
+		t.Errorf("second stream at one path: %v, want an error that names it", err)
+	}
+	both := &served{Server: s.Server, Stream: rear}
+	mustFormat(t, s, smallOptions())
+	mustFormat(t, both, smallOptions())
+	front, back := dial(t, s), dial(t, both)
+	front.mustPlay(overTCP)
+	eventually(t, "a player in front", func() bool { return s.Viewers() == 1 })
+	if rear.Viewers() != 0 || rear.TakeKeyRequest() || !s.TakeKeyRequest() {
+		t.Errorf("rear has %d viewers after a player joined the other stream", rear.Viewers())
+	}
+	back.mustPlay(overTCP)
+	eventually(t, "a player behind", func() bool { return rear.Viewers() == 1 })
+	rear.Close()
+	rear.Close()
+	eventually(t, "the player of the closed stream is gone", func() bool { return rear.Viewers() == 0 })
+	if s.Viewers() != 1 {
+		t.Errorf("the other stream has %d viewers, want its one", s.Viewers())
+	}
+	if status := dial(t, both).ask("DESCRIBE", ""); status != 404 {
+		t.Errorf("DESCRIBE of a closed stream: status %d, want 404", status)
+	}
+	if err := rear.SetFormat(nil, nil, 1, 1); err == nil {
+		t.Error("SetFormat of nothing on a closed stream succeeded")
+	}
+	mustOpen(t, s.Server, "rear") // the path is free again
 }
