@@ -106,12 +106,12 @@ func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source,
 	return nil, errors.Join(fmt.Errorf("open camera %s: %w", s.name, err), s.Close())
 }
 
-// adviceOnSilence says what helps where it is known.
+// adviceOnSilence says what helps, or how to find out.
 func (s *source) adviceOnSilence() string {
-	if s.uri.Scheme != "csi" {
-		return ""
+	if s.uri.Scheme == "csi" {
+		return " (if none comes at all, the camera service of the Jetson hangs: sudo systemctl restart nvargus-daemon)"
 	}
-	return " (if none comes at all, the camera service of the Jetson hangs: sudo systemctl restart nvargus-daemon)"
+	return " (to see how far it comes, run it by gst-launch-1.0 -v with fakesink at its end)"
 }
 
 // receive reads pictures until the pipeline ends, and returns why it did.
@@ -120,11 +120,13 @@ func (s *source) receive() error {
 		p, err := s.process.Packets.Next()
 		switch {
 		case err != nil:
-			return s.ended(err)
 		case p.Caps != "":
 			err = s.format(p.Caps)
 		default:
 			err = s.picture(p)
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return s.ended(err)
 		}
 		if err != nil {
 			return err
@@ -139,7 +141,7 @@ func (s *source) ended(err error) error {
 	}
 	switch {
 	case !errors.Is(err, io.EOF):
-		return err
+		return fmt.Errorf("the pipeline ended within a picture: %w", err)
 	case s.uri.Scheme == "csi":
 		return fmt.Errorf("the camera ended the stream: %w", io.ErrUnexpectedEOF)
 	case s.read == 0:
@@ -198,7 +200,7 @@ func (s *source) fill(f *camera.Frame, size int) error {
 	stride := (row + 3) &^ 3
 	switch size {
 	case len(f.Pix):
-		return s.broken(s.process.Packets.Read(f.Pix))
+		return s.process.Packets.Read(f.Pix)
 	case stride * f.Height:
 	default:
 		return fmt.Errorf("the pipeline sends %d bytes for %d×%d pixels, want %d", size, f.Width, f.Height, stride*f.Height)
@@ -207,7 +209,7 @@ func (s *source) fill(f *camera.Frame, size int) error {
 		s.padded = make([]byte, size)
 	}
 	if err := s.process.Packets.Read(s.padded); err != nil {
-		return s.broken(err)
+		return err
 	}
 	for y := range f.Height {
 		copy(f.Pix[y*row:(y+1)*row], s.padded[y*stride:])
@@ -215,14 +217,7 @@ func (s *source) fill(f *camera.Frame, size int) error {
 	return nil
 }
 
-// broken explains an end within a picture.
-func (s *source) broken(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return s.ended(err)
-	}
-	return err
-}
-
+// stamp sets the frame's time, and counts the pictures that are missing before it.
 func (s *source) stamp(f *camera.Frame, p gstlaunch.Packet) {
 	f.PTS = p.PTS
 	if p.PTS < 0 { // the pipeline has no clock

@@ -16,18 +16,18 @@ const (
 	defaultFPS    = 30
 )
 
-// tail is what follows every pipeline: while the program is not ready, older pictures give way
+// delivery is what follows every pipeline: while the program is not ready, older pictures give way
 // to newer ones, and it gets them as BGR.
-const tail = " ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0" +
+const delivery = " ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0" +
 	" ! videoconvert ! video/x-raw,format=BGR ! " + gstlaunch.Sink
 
 // pipelineOf is the whole pipeline of an address.
 func pipelineOf(uri camera.URI, want camera.Want) (string, error) {
 	if uri.Scheme == "csi" {
-		return csi(uri, want) + tail, nil
+		return csi(uri, want) + delivery, nil
 	}
 	text, err := withoutAppsink(uri.Pipeline)
-	return text + tail, err
+	return text + delivery, err
 }
 
 // csi writes the pipeline of a CSI camera, of checked numbers only. Pictures come out of
@@ -71,7 +71,7 @@ func sensor(uri camera.URI) int {
 }
 
 // withoutAppsink drops the appsink with which pipelines for OpenCV end, in whose place the
-// tail comes. One elsewhere would gather pictures that nobody takes.
+// delivery comes. One elsewhere would gather pictures that nobody takes.
 func withoutAppsink(pipeline string) (string, error) {
 	elements := split(pipeline)
 	last := len(elements) - 1

@@ -12,7 +12,7 @@ func TestPipelineOf(t *testing.T) {
 	const memory = " ! video/x-raw(memory:NVMM),format=NV12,"
 	for address, test := range map[string]struct {
 		want camera.Want
-		text string // without the tail
+		text string // without the delivery
 	}{
 		"csi://0": {camera.Want{}, "nvarguscamerasrc sensor-id=0" + memory + "width=1280,height=720,framerate=30/1 ! nvvidconv ! video/x-raw,format=BGRx"},
 		"csi://1?sensor-mode=0": {camera.Want{Width: 641, Height: 361, FPS: 12.5},
@@ -30,12 +30,12 @@ func TestPipelineOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := pipelineOf(uri, test.want)
-		if err != nil || got != test.text+tail {
-			t.Errorf("%s, wanted %+v:\n%s, %v\nwant\n%s", address, test.want, got, err, test.text+tail)
+		if err != nil || got != test.text+delivery {
+			t.Errorf("%s, wanted %+v:\n%s, %v\nwant\n%s", address, test.want, got, err, test.text+delivery)
 		}
 	}
-	if !strings.HasPrefix(tail, " ! queue leaky=downstream max-size-buffers=1 ") || !strings.Contains(tail, " ! videoconvert ! video/x-raw,format=BGR ! ") {
-		t.Errorf("tail is %q; want that the newest picture is kept and that it becomes BGR", tail)
+	if !strings.HasPrefix(delivery, " ! queue leaky=downstream max-size-buffers=1 ") || !strings.Contains(delivery, " ! videoconvert ! video/x-raw,format=BGR ! ") {
+		t.Errorf("the delivery is %q; want that the newest picture is kept and that it becomes BGR", delivery)
 	}
 	for _, pipeline := range []string{"appsink", "a ! appsink name=x ! b", "a ! appsink b. ! c"} {
 		if got, err := pipelineOf(camera.URI{Scheme: "gst", Pipeline: pipeline}, camera.Want{}); err == nil {
