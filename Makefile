@@ -5,7 +5,8 @@
 # make bench   the figures of docs/measurements.md
 # make bench-train  training steps against PyTorch's, which it installs (python3-torch)
 # make bench-domains  methods on unseen domains, docs/results.md; hours on two cores
-# make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md)
+# make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md), and
+#              the library for TensorRT where TENSORRT_INCLUDE names folders of its headers
 # make test-arm64   what they need of a system, and their masks under qemu; not part of make test
 # make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
 #              these folders, separated by colons
@@ -83,6 +84,8 @@ clean:
 
 build-arm64:
 	packaging/arm64.sh go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o build/arm64/ ./cmd/...
+	@IFS=:; for dir in $$TENSORRT_INCLUDE; do \
+		TENSORRT_INCLUDE=$$dir CXX=aarch64-linux-gnu-g++ OUT=build/arm64/lib packaging/build-tensorrt.sh || exit 1; done
 
 test-arm64: build build-arm64
 	@packaging/setup.sh qemu-user-static

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -43,11 +45,22 @@ func TestArm64(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, programs[0])); err != nil {
 		t.Skipf("no programs for arm64 are here; make build-arm64 compiles them: %v", err)
 	}
-	for _, file := range append(slices.Clone(programs), "lib/libonnxruntime.so.1") {
+	shims, err := filepath.Glob(filepath.Join(folder, "lib", "librobustnet-trt*.so"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := append(slices.Clone(programs), "lib/libonnxruntime.so.1")
+	for _, shim := range shims {
+		files = append(files, "lib/"+filepath.Base(shim))
+	}
+	for _, file := range files {
 		t.Run("needs/"+filepath.Base(file), func(t *testing.T) { needs(t, filepath.Join(folder, file)) })
 	}
 	m := newMachine(t, folder)
 	t.Run("start", func(t *testing.T) { starts(t, m) })
+	for _, shim := range shims {
+		t.Run("loads/"+filepath.Base(shim), func(t *testing.T) { loadsShim(t, m, shim) })
+	}
 	t.Run("info", func(t *testing.T) { showsModel(t, m) })
 	t.Run("masks", func(t *testing.T) { segments(t, m) })
 }
@@ -158,24 +171,34 @@ func newMachine(t *testing.T, folder string) machine {
 // run returns what a program for arm64 prints.
 func (m machine) run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	return output(t, append([]string{"qemu-aarch64-static", "-cpu", "cortex-a76", "-L", m.root, filepath.Join(m.folder, program)}, args...))
+	return output(t, m.command(t, program, args...))
 }
 
-// output runs a command without this project's variables, which may name libraries for another
+// command makes one that runs a program for arm64.
+func (m machine) command(t *testing.T, program string, args ...string) *exec.Cmd {
+	return command(t, append([]string{"qemu-aarch64-static", "-cpu", "cortex-a76", "-L", m.root, filepath.Join(m.folder, program)}, args...)...)
+}
+
+// command makes one without this project's variables, which may name libraries for another
 // processor.
-func output(t *testing.T, command []string) string {
-	t.Helper()
+func command(t *testing.T, words ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	return cmd
+}
+
+// output returns what a command prints.
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		// A crash of Go prints all goroutines; the first lines say what it was.
 		text := stderr.Bytes()
-		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, text[:min(len(text), 2000)])
+		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, text[:min(len(text), 2000)])
 	}
 	return string(out)
 }
@@ -192,10 +215,35 @@ func starts(t *testing.T, m machine) {
 	}
 }
 
+// loadsShim has the daemon load a library for TensorRT, which here finds none: its version is that
+// in the name of the library, and named as what is missing.
+func loadsShim(t *testing.T, m machine, shim string) {
+	var major int
+	if _, err := fmt.Sscanf(filepath.Base(shim), "librobustnet-trt%d.so", &major); err != nil {
+		t.Fatal(err)
+	}
+	cmd := m.command(t, "robustnet-edge", "doctor", "--json", "--model", "none.engine")
+	cmd.Env = append(cmd.Env, "ROBUSTNET_TENSORRT_LIBRARY="+shim)
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("%v, want exit code 1\n%s", err, out)
+	}
+	var findings []struct{ What, Text string }
+	if err := json.Unmarshal(out, &findings); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(findings, func(f struct{ What, Text string }) bool { return f.What == "TensorRT" })
+	want := fmt.Sprintf("libnvinfer.so.%d: cannot open shared object file", major)
+	if at < 0 || !strings.Contains(findings[at].Text, want) {
+		t.Fatalf("the daemon says %s; want %q of TensorRT", out, want)
+	}
+	t.Log(findings[at].Text)
+}
+
 func showsModel(t *testing.T, m machine) {
 	args := []string{"info", "../../models/default.onnx", "--layers"}
 	got := m.run(t, "robustnet-quantize", args...)
-	want := output(t, append([]string{filepath.Join(m.folder, "..", "robustnet-quantize")}, args...))
+	want := output(t, command(t, append([]string{filepath.Join(m.folder, "..", "robustnet-quantize")}, args...)...))
 	if got != want || !strings.Contains(got, "scene-tiny") {
 		t.Errorf("on arm64 info prints\n%s\nwhere this machine has\n%s", got, want)
 	}
@@ -216,7 +264,7 @@ func segments(t *testing.T, m machine) {
 	start := time.Now()
 	m.run(t, "robustnet-edge", args("arm64")...)
 	t.Logf("%d frames under qemu in %.0f s", frames, time.Since(start).Seconds())
-	output(t, append([]string{filepath.Join(m.folder, "..", "robustnet-edge")}, args("here")...))
+	output(t, command(t, append([]string{filepath.Join(m.folder, "..", "robustnet-edge")}, args("here")...)...))
 
 	pixels, different, classes := 0, 0, map[uint8]bool{}
 	for i := range frames {
@@ -242,10 +290,10 @@ func segments(t *testing.T, m machine) {
 		t.Errorf("more than %d pixels differ", most)
 	}
 
-	probe := output(t, []string{
+	probe := output(t, command(t,
 		"ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=codec_name,width,height,nb_read_frames",
 		"-of", "csv=print_section=0", filepath.Join(dir, "arm64.mp4"),
-	})
+	))
 	if got, want := strings.TrimSpace(probe), fmt.Sprintf("h264,320,180,%d", frames); got != want {
 		t.Errorf("ffprobe reads %s in the recording, want %s", got, want)
 	}
