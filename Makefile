@@ -8,6 +8,8 @@
 # make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md), and
 #              the library for TensorRT where TENSORRT_INCLUDE names folders of its headers
 # make test-arm64   what they need of a system, and their masks under qemu; not part of make test
+# make deb     the Debian package of what make build makes, build/robustnet-edge_VERSION_amd64.deb
+# make deb-arm64  that of make build-arm64's, for Debian 12 on arm64 and not for JetPack 6
 # make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
 #              these folders, separated by colons
 # make cuda-check NVCC=FILE  the GPU's kernel for Orin and for Hopper, compiled
@@ -101,3 +103,13 @@ build/hadolint/bin/hadolint: packaging/jetson/hadolint.txt
 	rm -rf build/hadolint
 	python3 -m pip install --quiet --disable-pip-version-check --target build/hadolint --require-hashes --only-binary :all: -r $<
 	@touch $@
+
+.PHONY: deb deb-arm64
+
+deb: build
+	@packaging/setup.sh dpkg-dev
+	packaging/deb/build.sh "$$(dpkg --print-architecture)" '$(VERSION)'
+
+deb-arm64: build build-arm64
+	@packaging/setup.sh dpkg-dev
+	packaging/deb/build.sh arm64 '$(VERSION)'
