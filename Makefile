@@ -8,6 +8,7 @@
 # make build-arm64  the programs for arm64, cross-compiled into build/arm64/ (docs/arm64.md), and
 #              the library for TensorRT where TENSORRT_INCLUDE names folders of its headers
 # make test-arm64   what they need of a system, and their masks under qemu; not part of make test
+# make test-vm-light  the program on a kernel with a camera, in a virtual machine (docs/vm-tests.md)
 # make deb     the Debian package of what make build makes, build/robustnet-edge_VERSION_amd64.deb
 # make deb-arm64  that of make build-arm64's, for Debian 12 on arm64 and not for JetPack 6
 # make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
@@ -42,6 +43,7 @@ setup:
 test: lint
 	go test -tags '$(TAGS)' ./...
 	go test -race -short ./camera/... ./edge/... ./internal/telemetry ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
+	$(MAKE) test-vm-light
 
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
@@ -92,6 +94,13 @@ build-arm64:
 test-arm64: build build-arm64
 	@packaging/setup.sh qemu-user-static
 	ROBUSTNET_ARM64=$(CURDIR)/build/arm64 go test -v -count=1 ./packaging/arm64test
+
+.PHONY: test-vm-light
+
+test-vm-light: build
+	@packaging/setup.sh qemu-system-x86
+	@packaging/vm/kernel.sh
+	ROBUSTNET_VM=$(CURDIR)/build/vm go test -v -count=1 -run Light ./packaging/vm
 
 .PHONY: lint-docker
 
