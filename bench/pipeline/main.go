@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/models"
+	"github.com/robustnet-edge/robustnet/quantize/latency"
 	"github.com/robustnet-edge/robustnet/trt/ort"
 )
 
@@ -47,9 +50,9 @@ func main() {
 	pflag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	kinds := map[string]func(context.Context, *ort.Engine) error{
-		"throughput":  b.throughput,
-		"latency":     b.latency,
+	kinds := map[string]measurement{
+		"throughput":  b.valid(telemetry.Open("/"), b.throughput),
+		"latency":     b.valid(telemetry.Open("/"), b.latency),
 		"allocations": b.allocations,
 		"memory":      b.memory,
 	}
@@ -72,12 +75,44 @@ func main() {
 }
 
 // with loads the engine for a measurement.
-func (b *bench) with(ctx context.Context, measure func(context.Context, *ort.Engine) error) error {
+func (b *bench) with(ctx context.Context, measure measurement) error {
 	engine, err := b.engine()
 	if err != nil {
 		return err
 	}
 	return errors.Join(measure(ctx, engine), engine.Close())
+}
+
+// measurement is one of an engine.
+type measurement = func(context.Context, *ort.Engine) error
+
+// valid watches the machine's sensors during a measurement of times: where clocks were held back,
+// for heat or by the supply, they are not those of the machine.
+func (b *bench) valid(sensors *telemetry.Sensors, measure measurement) measurement {
+	return func(ctx context.Context, engine *ort.Engine) error {
+		watch := latency.NewWatch(sensors)
+		done, watched := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(watched)
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+					watch.Look()
+				}
+			}
+		}()
+		err := measure(ctx, engine)
+		close(done)
+		<-watched
+		if warning := watch.Conditions().Warning(); err == nil && warning != "" {
+			b.target(false, "%s", warning)
+		}
+		return err
+	}
 }
 
 func (b *bench) engine() (*ort.Engine, error) {
