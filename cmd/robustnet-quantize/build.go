@@ -139,6 +139,7 @@ func (o *buildOptions) build(ctx context.Context) error {
 	d := l.Device()
 	fmt.Fprintf(o.log, "TensorRT %s, CUDA %s, %s\n", d.TensorRT, d.CUDA, d.GPU)
 	o.warnOfMemory()
+	o.warnOfSilence(d)
 	b, err := o.make(ctx, l, m)
 	if errors.Is(err, nvinfer.ErrCancelled) && ctx.Err() != nil {
 		o.progress.Clear()
@@ -202,16 +203,21 @@ func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m source) (
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("--timing-cache: %w", err)
 	}
-	plan, err := l.Build(ctx, m.graph, nvinfer.BuildOptions{Build: o.settings(), TimingCache: cache, Progress: o.progress.Show})
-	if err != nil {
+	plan, err := l.Build(ctx, m.graph, nvinfer.BuildOptions{Build: o.settings(), TimingCache: cache, Progress: o.show})
+	o.progress.Clear()
+	switch {
+	case errors.Is(err, nvinfer.ErrMemory):
+		return nil, fmt.Errorf("%w; close other programs, or a desktop session, add swap, or bound the scratch memory with --workspace", err)
+	case err != nil:
 		return nil, err
 	}
-	o.progress.Clear()
 	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Bytes(timings, plan.TimingCache); err != nil {
-		return nil, err
+	if len(plan.TimingCache) > 0 {
+		if err := atomicfile.Bytes(timings, plan.TimingCache); err != nil {
+			return nil, err
+		}
 	}
 	b := &built{Engine: o.out, Bytes: len(plan.Bytes), Seconds: time.Since(start).Seconds()}
 	card, err := json.Marshal(m.card)
@@ -223,6 +229,19 @@ func (o *buildOptions) make(ctx context.Context, l *nvinfer.Library, m source) (
 		return nil, err
 	}
 	return b, nvinfer.Save(o.out, plan.Bytes, b.Sidecar)
+}
+
+// show shows how far a build has come, and the time left.
+func (o *buildOptions) show(phase string, share float64) {
+	const parts = 1000
+	o.progress.Show(strings.ToLower(phase), int(share*parts), parts)
+}
+
+// warnOfSilence says where a build neither tells how far it is nor can be stopped.
+func (o *buildOptions) warnOfSilence(d nvinfer.Device) {
+	if strings.HasPrefix(d.TensorRT, "8.") {
+		fmt.Fprintln(o.log, "TensorRT 8 does not tell how far a build is; Ctrl-C ends it when it is done, and a second one at once")
+	}
 }
 
 // timingsName is that of the file of timings for a device, which are for no other.

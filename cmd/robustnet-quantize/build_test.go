@@ -51,7 +51,7 @@ func TestBuild(t *testing.T) {
 	if code, _, stderr = build("--out", out, "--timing-cache", timings, "--level", "5", "--workspace", "512", "--weak", "--detailed", "--json", "--runs", "0"); code != cli.OK {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	if cache, _ := os.ReadFile(timings); !strings.HasPrefix(string(cache), "precision 1 level 5 workspace 536870912 detailed 1 cache ") || strings.HasSuffix(string(cache), "cache 0") {
+	if cache, _ := os.ReadFile(timings); !strings.HasPrefix(string(cache), "precision 1 holds 0 level 5 workspace 536870912 detailed 1 cache ") || strings.HasSuffix(string(cache), "cache 0") {
 		t.Errorf("TensorRT was told %q", cache)
 	}
 	s, err := nvinfer.ReadSidecar(out)

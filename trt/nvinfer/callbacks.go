@@ -21,7 +21,7 @@ func nvinferProgress(handle C.uintptr_t, phase, parent *C.char, done, steps C.in
 }
 
 //export nvinferLayer
-func nvinferLayer(handle C.uintptr_t, layer *C.char, milliseconds C.float) {
-	layers := cgo.Handle(handle).Value().(*[]LayerTime)
-	*layers = append(*layers, LayerTime{C.GoString(layer), time.Duration(float64(milliseconds) * float64(time.Millisecond))})
+func nvinferLayer(handle C.uintptr_t, run C.int32_t, layer *C.char, milliseconds C.float) {
+	p := cgo.Handle(handle).Value().(*profile)
+	p.add(int(run), C.GoString(layer), time.Duration(float64(milliseconds)*float64(time.Millisecond)))
 }

@@ -175,23 +175,6 @@ func (e *Engine) Run(f *camera.Frame) (trt.Result, error) {
 	return trt.Result{Mask: e.mask, Style: e.style, Preprocess: filled.Sub(start), Infer: time.Since(filled)}, nil
 }
 
-// Profile runs the engine once, layer by layer, on the last frame.
-func (e *Engine) Profile() ([]LayerTime, error) {
-	if e.closed {
-		return nil, fmt.Errorf("profile engine: %w", os.ErrClosed)
-	}
-	return e.native.profile()
-}
-
-// Inspect returns what TensorRT tells of the engine's layers, as JSON; with
-// [BuildOptions.Detailed] also their precisions.
-func (e *Engine) Inspect() ([]byte, error) {
-	if e.closed {
-		return nil, fmt.Errorf("inspect engine: %w", os.ErrClosed)
-	}
-	return e.native.inspect()
-}
-
 // Interrupt implements [trt.Engine]. A run on the GPU, which takes milliseconds, is awaited.
 func (e *Engine) Interrupt() { e.interrupted.Store(true) }
 

@@ -10,37 +10,30 @@ import (
 	"testing"
 
 	"github.com/robustnet-edge/robustnet/onnx"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer/faketest"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // TestShimWithFake walks through the shim, with the sanitizers, against a TensorRT that needs no
 // GPU, for each folder of headers in TENSORRT_INCLUDE.
 func TestShimWithFake(t *testing.T) {
-	folders := filepath.SplitList(os.Getenv("TENSORRT_INCLUDE"))
-	if len(folders) == 0 {
-		t.Skip("set TENSORRT_INCLUDE to folders of TensorRT's headers, separated by colons")
-	}
+	folders := faketest.Headers(t)
 	runtime := trttest.Library(t)
 	driver, files := filepath.Join(t.TempDir(), "driver"), shimFiles(t)
 	command(t, nil, "c++", "-std=c++17", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
 		"-o", driver, "fake/driver.cpp", "-ldl")
 	for _, folder := range folders {
 		t.Run(strings.Trim(folder, "/"), func(t *testing.T) {
-			out := command(t, []string{"TENSORRT_INCLUDE=" + folder, "SANITIZE=1"}, "../../packaging/build-tensorrt-fake.sh")
-			lines := strings.Split(strings.TrimSpace(out), "\n")
-			fake := filepath.Join("../..", lines[len(lines)-1])
-			shims, err := filepath.Glob(filepath.Join(fake, "librobustnet-trt*.so"))
-			if err != nil || len(shims) != 1 {
-				t.Fatalf("shims in %s: %v, %v", fake, shims, err)
-			}
+			shim := faketest.Shim(t, folder, true)
+			fake := filepath.Dir(shim)
 			environment := []string{"LD_LIBRARY_PATH=" + fake, "ROBUSTNET_MODEL_LIBRARY=" + runtime, "FAKE_CUDA_CHECK=1",
 				"LSAN_OPTIONS=print_suppressions=0:suppressions=" + filepath.Join(files, "suppressions")}
-			out = command(t, environment, driver, shims[0], "walk", files)
+			out := command(t, environment, driver, shim, "walk", files)
 			if !strings.Contains(out, "fake CUDA: nothing leaked") {
 				t.Errorf("the driver said\n%s", out)
 			}
 			t.Logf("TensorRT %s", strings.Fields(out)[0])
-			checkMissing(t, driver, shims[0], fake)
+			checkMissing(t, driver, shim, fake)
 		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/robustnet-edge/robustnet/internal/library"
 )
@@ -137,10 +136,4 @@ func (l *Library) Close() error {
 		l.native = nil
 	}
 	return nil
-}
-
-// LayerTime is the time that one layer of an engine took in one run.
-type LayerTime struct {
-	Layer string
-	Time  time.Duration
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/onnx"
@@ -93,20 +92,19 @@ func TestBuild(t *testing.T) {
 	}
 	var steps []string
 	o := nvinfer.BuildOptions{Build: nvinfer.Build{Level: 4, WorkspaceBytes: 1 << 30, Detailed: true}, TimingCache: make([]byte, 7),
-		Progress: func(phase string, done, total int) {
-			steps = append(steps, fmt.Sprintf("%s %d/%d", phase, done, total))
-		}}
+		Progress: func(phase string, share float64) { steps = append(steps, fmt.Sprintf("%s %.2f", phase, share)) }}
 	plan, err := l.Build(t.Context(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(plan.TimingCache), "precision 0 level 4 workspace 1073741824 detailed 1 cache 7"; got != want {
+	if got, want := string(plan.TimingCache), "precision 0 holds 0 level 4 workspace 1073741824 detailed 1 cache 7"; got != want {
 		t.Errorf("the shim was told %q, want %q", got, want)
 	}
-	if got, want := strings.Join(steps, ", "), "Build 0/4, Build 1/4, Build 2/4, Build 3/4, Build 4/4"; got != want {
-		t.Errorf("progress %s, want that of the outer phase alone: %s", got, want)
+	// The shim tells of an inner phase at first, whose outer one has not begun.
+	if got, want := strings.Join(steps[2:], ", "), "Build 0.06, Build 0.25, Build 0.38, Build 0.50, Build 0.69, Build 0.75, Build 1.00"; got != want {
+		t.Errorf("progress %s, want %s", got, want)
 	}
-	if string(plan.Bytes) != "PLAN good" {
+	if string(plan.Bytes) != "PLAN detailed" {
 		t.Errorf("plan %q", plan.Bytes)
 	}
 	weak := nvinfer.BuildOptions{Build: nvinfer.Build{Weak: true}}
@@ -115,12 +113,17 @@ func TestBuild(t *testing.T) {
 	}
 	rounded := m.Clone()
 	rounded.Graph.Nodes = append(rounded.Graph.Nodes, &onnx.Node{Op: "QuantizeLinear", Inputs: []string{"unit", "full"}, Outputs: []string{"levels"}})
-	if plan, err = l.Build(t.Context(), rounded, weak); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 3 ")) {
+	if plan, err = l.Build(t.Context(), rounded, weak); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 3 holds 2 ")) {
 		t.Errorf("weak with Q/DQ: %v, want FP16 and INT8", err)
 	}
+	smaller := rounded.Clone()
+	smaller.Graph.Initializers = append(smaller.Graph.Initializers, onnx.NewHalfTensor("half", []float32{1}))
+	if plan, err = l.Build(t.Context(), smaller, nvinfer.BuildOptions{}); err != nil || !bytes.HasPrefix(plan.TimingCache, []byte("precision 0 holds 3 ")) {
+		t.Errorf("typed with Q/DQ and FP16: %v, %s", err, plan.TimingCache)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	o.Progress = func(_ string, done, _ int) {
-		if done == 2 {
+	o.Progress = func(_ string, share float64) {
+		if share >= 0.5 {
 			cancel()
 		}
 	}
@@ -184,12 +187,6 @@ func TestEngine(t *testing.T) {
 	if ok, reason := e.Captured(); !ok || reason != "" {
 		t.Errorf("captured %t, %q", ok, reason)
 	}
-	if layers, err := e.Profile(); err != nil || len(layers) != 2 || layers[1] != (nvinfer.LayerTime{Layer: "conv2", Time: 1500 * time.Microsecond}) {
-		t.Errorf("layers %v, %v", layers, err)
-	}
-	if text, err := e.Inspect(); err != nil || string(text) != `{"Layers": []}` {
-		t.Errorf("inspected as %s, %v", text, err)
-	}
 	engine.Interrupt()
 	if _, err := engine.Run(painted()); !errors.Is(err, trt.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
@@ -200,7 +197,7 @@ func TestEngine(t *testing.T) {
 	if _, err := engine.Run(painted()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
-	if _, err := e.Profile(); !errors.Is(err, os.ErrClosed) {
+	if _, err := e.Profile(1); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("profile of a closed one: %v", err)
 	}
 	if _, err := e.Inspect(); !errors.Is(err, os.ErrClosed) {
@@ -253,7 +250,9 @@ func TestFaults(t *testing.T) {
 		"fewer processors":   {save(t, "good", func(s *nvinfer.Sidecar) { s.Device.Processors = 4 }), nvinfer.ErrStale, []string{"with 4 processors", command}},
 		"a damaged plan":     {damage(t, save(t, "good", nil)), nvinfer.ErrStale, []string{"it is not the plan that street.engine.json describes", command}},
 		"no sidecar":         {remove(t, save(t, "good", nil)), nvinfer.ErrStale, []string{"street.engine.json is missing", "robustnet-quantize build"}},
-		"no card":            {save(t, "good", func(s *nvinfer.Sidecar) { s.Card = []byte(`{}`) }), trt.ErrContract, nil},
+		"no JSON beside it":  {describe(t, save(t, "good", nil), "{"), nvinfer.ErrStale, []string{"street.engine.json", "unexpected end", "run: robustnet-quantize build --model MODEL.trt-int8.onnx --out "}},
+		"a later sidecar":    {describe(t, save(t, "good", nil), `{"version": 9}`), nvinfer.ErrStale, []string{"version 9", "--model MODEL.trt-int8.onnx --out "}},
+		"no card":            {save(t, "good", func(s *nvinfer.Sidecar) { s.Card = []byte(`{}`) }), trt.ErrContract, []string{command}},
 		"another model": {save(t, "good", func(s *nvinfer.Sidecar) {
 			s.Card = bytes.Replace(s.Card, []byte(`"width":48`), []byte(`"width":64`), 1)
 		}), trt.ErrContract, []string{"tensor image"}},
@@ -280,6 +279,14 @@ func TestFaults(t *testing.T) {
 func damage(t *testing.T, path string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte("PLAN baad"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func describe(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path+nvinfer.SidecarEnding, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path

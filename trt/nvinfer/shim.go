@@ -26,12 +26,14 @@ static const char *shim_load(shim *s, const char *path) {
 }
 
 extern int32_t nvinferProgress(uintptr_t, char *, char *, int32_t, int32_t);
-extern void nvinferLayer(uintptr_t, char *, float);
+extern void nvinferLayer(uintptr_t, int32_t, char *, float);
 
 static int32_t pass_progress(void *user, const char *phase, const char *parent, int32_t done, int32_t steps) {
 	return nvinferProgress((uintptr_t)user, (char *)phase, (char *)parent, done, steps);
 }
-static void pass_layer(void *user, const char *layer, float ms) { nvinferLayer((uintptr_t)user, (char *)layer, ms); }
+static void pass_layer(void *user, int32_t run, const char *layer, float ms) {
+	nvinferLayer((uintptr_t)user, run, (char *)layer, ms);
+}
 
 static void call_free(shim *s, nvi_bytes b) { s->free(b); }
 static nvi_status call_open(shim *s, nvi_library **l, nvi_error e) { return s->open(l, e); }
@@ -57,8 +59,8 @@ static nvi_status call_run(shim *s, nvi_engine *g, char *text, size_t size) {
 	nvi_error e = {text, size};
 	return s->run(g, e);
 }
-static nvi_status call_profile(shim *s, nvi_engine *g, uintptr_t user, nvi_error e) {
-	return s->profile(g, pass_layer, (void *)user, e);
+static nvi_status call_profile(shim *s, nvi_engine *g, int32_t runs, uintptr_t user, nvi_error e) {
+	return s->profile(g, runs, pass_layer, (void *)user, e);
 }
 static nvi_status call_inspect(shim *s, nvi_engine *g, nvi_bytes *json, nvi_error e) { return s->inspect(g, json, e); }
 */
@@ -155,10 +157,10 @@ func (n *native) describe() (Device, error) {
 }
 
 // make builds a plan.
-func (n *native) make(model []byte, o BuildOptions, p *progress) (plan, timings []byte, err error) {
+func (n *native) make(model []byte, holds int, o BuildOptions, p *progress) (plan, timings []byte, err error) {
 	handle := cgo.NewHandle(p)
 	defer handle.Delete()
-	b := C.nvi_build{model_size: C.size_t(len(model)), precision: C.int32_t(o.precision()), optimisation_level: C.int32_t(o.Level),
+	b := C.nvi_build{model_size: C.size_t(len(model)), precision: C.int32_t(o.precision(holds)), holds: C.int32_t(holds), optimisation_level: C.int32_t(o.Level),
 		workspace: C.uint64_t(o.WorkspaceBytes), timing_cache_size: C.size_t(len(o.TimingCache))}
 	if o.Detailed {
 		b.detailed = 1
@@ -252,11 +254,10 @@ func (g *nativeEngine) run() error {
 	return nil
 }
 
-func (g *nativeEngine) profile() (layers []LayerTime, err error) {
-	handle := cgo.NewHandle(&layers)
+func (g *nativeEngine) profile(runs int, p *profile) error {
+	handle := cgo.NewHandle(p)
 	defer handle.Delete()
-	err = g.of.text.err(C.call_profile(g.of.shim, g.engine, C.uintptr_t(handle), g.of.text.c()))
-	return layers, err
+	return g.of.text.err(C.call_profile(g.of.shim, g.engine, C.int32_t(runs), C.uintptr_t(handle), g.of.text.c()))
 }
 
 func (g *nativeEngine) inspect() ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/robustnet-edge/robustnet/internal/atomicfile"
 	"github.com/robustnet-edge/robustnet/internal/shell"
@@ -102,20 +103,31 @@ func Save(path string, plan []byte, s Sidecar) error {
 func ReadSidecar(path string) (*Sidecar, error) {
 	text, err := os.ReadFile(path + SidecarEnding)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("engine %s: %w: its description %s is missing; %s", path, ErrStale, filepath.Base(path)+SidecarEnding, rebuild("MODEL.trt-int8.onnx", path, Build{Level: DefaultLevel}))
+		return nil, fmt.Errorf("engine %s: %w: its description %s is missing; %s", path, ErrStale, filepath.Base(path)+SidecarEnding, rebuild("", path, Build{Level: DefaultLevel}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", path, err)
 	}
 	s := new(Sidecar)
 	if err := json.Unmarshal(text, s); err != nil {
-		return nil, fmt.Errorf("engine %s: read its description: %w", path, err)
+		return nil, fmt.Errorf("engine %s: %w: read its description %s: %w; %s", path, ErrStale, filepath.Base(path)+SidecarEnding, err, rebuild("", path, Build{Level: DefaultLevel}))
 	}
 	if s.Version != SidecarVersion {
 		return nil, fmt.Errorf("engine %s: %w: its description has version %d and this program knows %d; %s", path, ErrStale, s.Version, SidecarVersion, s.rebuild(path))
 	}
 	return s, nil
 }
+
+// ModelChanged tells whether the file that the engine was built from is there and has another
+// content than it had then. An engine does not need its model; a file that is gone, or cannot be
+// read, has not changed.
+func (s *Sidecar) ModelChanged() bool {
+	content, err := os.ReadFile(s.Model.Path)
+	return err == nil && hashOf(content) != s.Model.SHA256
+}
+
+// Rebuild is the command that builds the engine file at path anew.
+func (s *Sidecar) Rebuild(path string) string { return strings.TrimPrefix(s.rebuild(path), "run: ") }
 
 // check tells whether the plan is the one described, for the device at hand, and returns the
 // model's card.
@@ -135,7 +147,7 @@ func (s *Sidecar) check(path string, plan []byte, here Device) (*trt.Card, error
 	}
 	card, err := trt.ParseCard(s.Card)
 	if err != nil {
-		return nil, fmt.Errorf("engine %s: %w: %w", path, trt.ErrContract, err)
+		return nil, fmt.Errorf("engine %s: %w: %w; %s", path, trt.ErrContract, err, s.rebuild(path))
 	}
 	return card, nil
 }
@@ -147,6 +159,9 @@ const DefaultLevel = 3
 
 // rebuild is the command that builds an engine again.
 func rebuild(model, path string, b Build) string {
+	if model == "" {
+		model = "MODEL.trt-int8.onnx"
+	}
 	command := "robustnet-quantize build --model " + shell.Quote(model) + " --out " + shell.Quote(path)
 	if b.Level != DefaultLevel {
 		command += fmt.Sprintf(" --level %d", b.Level)

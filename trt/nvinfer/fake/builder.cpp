@@ -31,10 +31,13 @@ class Config final : public Object<nvinfer1::IBuilderConfig, apiv::StubVBuilderC
   }
 
   void setFlag(nvinfer1::BuilderFlag flag) noexcept override { flags_ |= 1U << static_cast<uint32_t>(flag); }
-  void setMemoryPoolLimit(nvinfer1::MemoryPoolType, std::size_t) noexcept override {}
+  void setMemoryPoolLimit(nvinfer1::MemoryPoolType pool, std::size_t bytes) noexcept override {
+    if (pool == nvinfer1::MemoryPoolType::kWORKSPACE) workspace_ = bytes;
+  }
   void setProfilingVerbosity(nvinfer1::ProfilingVerbosity v) noexcept override { detailed = v == nvinfer1::ProfilingVerbosity::kDETAILED; }
   void setBuilderOptimizationLevel(int32_t level) noexcept override {
     if (level < 0 || level > 5) say(logger_, Severity::kERROR, "the optimization level has to be in [0, 5]");
+    level_ = level;
   }
   nvinfer1::ITimingCache* createTimingCache(void const* blob, std::size_t size) const noexcept override {
     std::string bytes(static_cast<const char*>(blob), size);
@@ -60,6 +63,21 @@ class Config final : public Object<nvinfer1::IBuilderConfig, apiv::StubVBuilderC
 #endif
   uint32_t flags() const { return flags_; }
 
+  // What the build is to keep to. It goes into the timing cache, where whoever tests finds it.
+  std::string settings(bool typed) const {
+    std::string text = "typed " + std::to_string(typed) + " level " + std::to_string(level_) + " workspace " + std::to_string(workspace_) +
+                       " detailed " + std::to_string(detailed);
+#if NV_TENSORRT_MAJOR < 11
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    for (auto [name, flag] : {std::pair{" fp16", nvinfer1::BuilderFlag::kFP16}, {" int8", nvinfer1::BuilderFlag::kINT8}}) {
+      if (flags_ >> static_cast<uint32_t>(flag) & 1) text += name;
+    }
+#pragma GCC diagnostic pop
+#endif
+    return text + "\n";
+  }
+
   bool detailed = false;
   TimingCache* timings = nullptr;
 
@@ -67,6 +85,8 @@ class Config final : public Object<nvinfer1::IBuilderConfig, apiv::StubVBuilderC
   Child child_;
   nvinfer1::ILogger& logger_;
   uint32_t flags_ = 0;
+  int32_t level_ = -1;
+  std::size_t workspace_ = 0;
   std::unique_ptr<Child> used_;
 };
 
@@ -134,16 +154,22 @@ class Builder final : public Object<nvinfer1::IBuilder, apiv::StubVBuilder> {
     if (network.typed() && config.flags() != 0) return refuse("Error Code 3: API Usage Error (flags of precision cannot be set for a strongly typed network)");
     if (int code = unusable()) return refuse("Error Code 1: Cuda Runtime (error " + std::to_string(code) + ")");
     say(logger_, Severity::kWARNING, "the build takes as long as FAKE_TENSORRT_BUILD_MS says");
+    if (fault("memory-build")) {
+      for (int i = 1; i <= kTries; i++) say(logger_, Severity::kERROR, "tactic " + std::to_string(i) + " needs more memory than there is");
+      return refuse("Error Code 2: OutOfMemory (no further information)");
+    }
     if (!Phases(config).run()) {
       say(logger_, Severity::kINFO, "the build was cancelled");
       return nullptr;
     }
-    if (config.timings) config.timings->add("timing of a tactic\n");
+    if (config.timings) config.timings->add(config.settings(network.typed()));
     say(logger_, Severity::kINFO, "Engine generation completed");
     return new HostMemory(Plan{config.detailed, network.onnx}.bytes());
   }
 
  private:
+  static constexpr int kTries = 20;
+
   nvinfer1::IHostMemory* refuse(const std::string& why) {
     say(logger_, Severity::kERROR, "IBuilder::buildSerializedNetwork: " + why);
     return nullptr;

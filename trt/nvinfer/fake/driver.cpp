@@ -90,8 +90,12 @@ struct Made {
   Bytes plan, timings;
 };
 
+// holds are the types that the model is said to have.
+int32_t holds = 0;
+
 Made make(nvi_library* l, const Bytes& model, const Bytes& timings, int precision, bool detailed, Progress* progress) {
   nvi_build b{};
+  b.holds = holds;
   b.model = model.data(), b.model_size = model.size();
   b.timing_cache = timings.data(), b.timing_cache_size = timings.size();
   b.precision = precision, b.optimisation_level = 3, b.detailed = detailed, b.workspace = 1 << 28;
@@ -103,8 +107,28 @@ Made make(nvi_library* l, const Bytes& model, const Bytes& timings, int precisio
   return m;
 }
 
+bool has(const Bytes& text, const std::string& part) { return std::string(text.begin(), text.end()).find(part) != std::string::npos; }
+
 Bytes model, broken, image, mask, twice;
 bool tells;  // builds tell how far they are
+
+// settings arrive at TensorRT's builder.
+void settings(nvi_library* l) {
+  const std::string common = " level 3 workspace 268435456 detailed ";
+  const bool typedOnly = shim.major() >= 11, flagged = shim.major() < 10;
+  for (const auto& [held, flags] : {std::pair{0, ""}, {NVI_FP16, " fp16"}, {NVI_INT8, " int8"}, {NVI_FP16 | NVI_INT8, " fp16 int8"}}) {
+    holds = held;
+    const Made typed = make(l, model, {}, NVI_TYPED, held == NVI_FP16, nullptr);
+    const std::string want = (flagged ? "typed 0" : "typed 1") + common + (held == NVI_FP16 ? "1" : "0") + (flagged ? flags : "") + "\n";
+    CHECK(typed.status == NVI_OK && has(typed.timings, want), "a model with %d was not built with \"%s\"; %s", held, want.c_str(), said);
+  }
+  holds = 0;
+  for (const auto& [weak, flags] : {std::pair{int32_t{NVI_FP16}, " fp16"}, {NVI_FP16 | NVI_INT8, " fp16 int8"}}) {
+    const Made made = make(l, model, {}, weak, false, nullptr);
+    WANT(made.status, typedOnly ? NVI_USE : NVI_OK, "typed");
+    CHECK(typedOnly || has(made.timings, "typed 0" + common + "0" + flags + "\n"), "built weakly without%s", flags);
+  }
+}
 
 void build(nvi_library* l, Made& good) {
   Progress progress;
@@ -153,8 +177,11 @@ void build(nvi_library* l, Made& good) {
   WANT(make(l, broken, {}, NVI_TYPED, false, nullptr).status, NVI_MODEL, shim.major() >= 10 ? "node nearest (ArgMix)" : "node 0: ");
   WANT(make(l, Bytes(50, 'x'), {}, NVI_TYPED, false, nullptr).status, NVI_MODEL, "read the model: ");
   WANT(make(l, {}, {}, NVI_TYPED, false, nullptr).status, NVI_MODEL, "read the model: ");
-  const bool typedOnly = shim.major() >= 11;
-  WANT(make(l, model, {}, NVI_FP16 | NVI_INT8, false, nullptr).status, typedOnly ? NVI_USE : NVI_OK, "typed");
+  settings(l);
+  fault("memory-build");
+  WANT(make(l, model, {}, NVI_TYPED, false, nullptr).status, NVI_MEMORY, "build the engine: tactic 14 needs more memory than there is; tactic 15 ");
+  CHECK(strstr(said, "tactic 20 ") && strstr(said, "OutOfMemory") && !strstr(said, "tactic 13 "), "not the last eight errors: %s", said);
+  fault("");
 }
 
 nvi_engine* load(nvi_library* l, const Bytes& plan) {
@@ -197,9 +224,13 @@ void run(nvi_engine* e, const char* when) {
 struct Layers {
   int count = 0;
   float milliseconds = 0;
-  static void add(void* user, const char*, float ms) {
+  int32_t last = -1;
+  bool network = false;
+  static void add(void* user, int32_t run, const char* layer, float ms) {
     auto& layers = *static_cast<Layers*>(user);
     layers.count++;
+    layers.last = run;
+    layers.network = layers.network || layer[0] == '{';
     layers.milliseconds += ms;
   }
 };
@@ -215,13 +246,15 @@ void use(nvi_library* l, const Bytes& plan) {
   for (int i = 0; i < 3; i++) run(e, "replayed");
 
   Layers layers;
-  WANT(shim.profile(e, Layers::add, &layers, error()), NVI_OK, "");
-  CHECK(layers.count == 4 && layers.milliseconds > 0, "%d layers in %f ms", layers.count, static_cast<double>(layers.milliseconds));
+  WANT(shim.profile(e, 3, Layers::add, &layers, error()), NVI_OK, "");
+  CHECK(layers.count == 12 && layers.last == 2 && layers.network && layers.milliseconds > 0, "%d layers in %f ms, run %d the last", layers.count,
+        static_cast<double>(layers.milliseconds), layers.last);
   nvi_bytes json{};
   WANT(shim.inspect(e, &json, error()), NVI_OK, "");
   const Bytes text = take(json);
   const std::string layersText(text.begin(), text.end());
-  CHECK(layersText.find("\"Layers\": [{\"Name\"") != std::string::npos, "inspected as %s", layersText.c_str());
+  const char* type = shim.major() >= 11 ? "\"Datatype\": \"UInt8\"" : "\"Format/Datatype\": \"Row major linear UInt8 format\"";
+  CHECK(layersText.find("\"Layers\": [{\"Name\"") != std::string::npos && layersText.find(type) != std::string::npos, "inspected as %s", layersText.c_str());
   run(e, "after a profile");
   shim.unload(e);
 }
@@ -291,6 +324,16 @@ void faults(nvi_library* l, const Bytes& plan) {
   }
   fault("memory");
   WANT(shim.load(l, plan.data(), plan.size(), &e, error()), NVI_MEMORY, "tensor image: CUDA error 2, out of memory");
+  fault("memory-plan");
+  WANT(shim.load(l, plan.data(), plan.size(), &e, error()), NVI_MEMORY, "read the plan: ");
+  fault("memory-context");
+  WANT(shim.load(l, plan.data(), plan.size(), &e, error()), NVI_MEMORY, "make room for running the engine: ");
+  fault("");
+  e = load(l, plan);
+  fault("memory-context");
+  WANT(shim.profile(e, 1, Layers::add, &layers, error()), NVI_MEMORY, "make room for profiling");
+  run(e, "after a profile for which there was no memory");
+  shim.unload(e);
   for (const char* graph : {"", "capture,"}) {
     fault(graph);
     e = load(l, plan);
@@ -299,7 +342,7 @@ void faults(nvi_library* l, const Bytes& plan) {
     WANT(shim.run(e, error()), NVI_RUN, "run the engine: CUDA error 701, too many resources");
     run(e, "after the run that failed");
     fault(std::string(graph) + "enqueue:1");
-    WANT(shim.profile(e, Layers::add, &layers, error()), NVI_RUN, "CUDA error 701");
+    WANT(shim.profile(e, 1, Layers::add, &layers, error()), NVI_RUN, "CUDA error 701");
     run(e, "after the profile that failed");
     shim.unload(e);
 
@@ -309,10 +352,11 @@ void faults(nvi_library* l, const Bytes& plan) {
     run(e, "before the GPU breaks");
     WANT(shim.run(e, error()), NVI_BROKEN, "CUDA error 719, unspecified launch failure");
     WANT(shim.run(e, error()), NVI_BROKEN, "CUDA error 719");
-    WANT(shim.profile(e, Layers::add, &layers, error()), NVI_MEMORY, "make room for profiling");
+    WANT(shim.profile(e, 1, Layers::add, &layers, error()), NVI_BROKEN, "make room for profiling the engine: CUDA error 719");
     WANT(shim.describe(l, &device, error()), NVI_BROKEN, "CUDA error 719");
     nvi_engine* none = nullptr;
-    WANT(shim.load(l, plan.data(), plan.size(), &none, error()), NVI_DEVICE, "start TensorRT: ");
+    WANT(shim.load(l, plan.data(), plan.size(), &none, error()), NVI_BROKEN, "start TensorRT: CUDA error 719");
+    WANT(make(l, model, {}, NVI_TYPED, false, nullptr).status, NVI_BROKEN, "start TensorRT's builder: CUDA error 719");
     shim.unload(e);
   }
   for (const auto& [name, part] : {std::pair{"no-gpu", "there is no GPU"}, {"driver", "does not answer: CUDA driver error 803"}}) {

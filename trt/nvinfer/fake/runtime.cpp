@@ -147,18 +147,57 @@ Work Context::work() const {
   return {run, replayed_};
 }
 
+// formatOf words a tensor's type and layout as the version does: in one text, or in two from 11 on.
+std::string formatOf(int onnx) {
+  struct Words {
+    int onnx;
+    const char *layout, *type;
+  };
+  Words found = {0, "Unknown format", "None"};
+  for (const Words& w : {Words{1, "Row major linear FP32", "Float"}, {2, "Row major linear UInt8 format", "UInt8"}, {3, "Row major Int8 format", "Int8"},
+                         {6, "Row major linear Int32", "Int32"}, {10, "Row major linear FP16 format", "Half"}}) {
+    if (w.onnx == onnx) found = w;
+  }
+#if NV_TENSORRT_MAJOR >= 11
+  return std::string("\"Format\": \"") + found.layout + "\", \"Datatype\": \"" + found.type + "\"";
+#else
+  return std::string("\"Format/Datatype\": \"") + found.layout + "\"";
+#endif
+}
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+// join adds an element to a JSON list.
+void join(std::string& list, const std::string& element) { list += (list.empty() ? "" : ", ") + element; }
+
+std::string described(const Tensor& t) {
+  std::string shape;
+  for (int64_t d : t.shape) join(shape, std::to_string(d));
+  return "{\"Name\": " + quoted(t.name) + ", \"Location\": \"Device\", \"Dimensions\": [" + shape + "], " + formatOf(t.type) + "}";
+}
+
 class Inspector final : public Object<nvinfer1::IEngineInspector, apiv::StubVEngineInspector> {
  public:
   Inspector(Children& engine, const Model& model, bool detailed) : Object("engine inspectors"), child_(engine) {
-    std::string layers, tensors;
-    for (const auto& layer : layersOf(model)) {
-      const std::string name = "\"" + layer + "\"";
-      layers += layers.empty() ? "" : ", ";
-      layers += detailed ? R"({"Name": )" + name + R"(, "LayerType": "fake", "Inputs": [], "Outputs": [], "TacticName": ""})" : name;
+    std::string layers, tensors, in, out;
+    for (const auto& t : model.tensors()) {
+      join(t.input ? in : out, described(t));
+      join(tensors, NV_TENSORRT_MAJOR >= 11 ? described(t) : quoted(t.name));
     }
-    for (const auto& t : model.tensors()) tensors += (tensors.empty() ? "\"" : ", \"") + t.name + "\"";
-    const char* key = NV_TENSORRT_MAJOR >= 11 ? "I/O Tensors" : "Bindings";
-    json_ = "{\"Layers\": [" + layers + "], \"" + key + "\": [" + tensors + "]}";
+    const auto names = layersOf(model);
+    for (size_t i = 0; i < names.size(); i++) {
+      if (!detailed) {
+        join(layers, quoted(names[i]));
+        continue;
+      }
+      // One copies each tensor; the one between them is all of the network.
+      const bool network = names[i][0] == '{';
+      const std::string copied = network ? "" : described(model.tensors()[passed_++]);
+      join(layers, "{\"Name\": " + quoted(names[i]) + ", \"LayerType\": " + (network ? "\"Myelin\"" : "\"Reformat\"") + ", \"Inputs\": [" +
+                       (network ? in : copied) + "], \"Outputs\": [" + (network ? out : copied) + "], \"TacticName\": " +
+                       (network ? "\"onnxruntime\"" : "\"\"") + ", \"StreamId\": 0}");
+    }
+    json_ = "{\"Layers\": [" + layers + "], \"" + (NV_TENSORRT_MAJOR >= 11 ? "I/O Tensors" : "Bindings") + "\": [" + tensors + "]}";
   }
   char const* getEngineInformation(nvinfer1::LayerInformationFormat format) const noexcept override {
     return format == nvinfer1::LayerInformationFormat::kJSON ? json_.c_str() : "";
@@ -166,6 +205,7 @@ class Inspector final : public Object<nvinfer1::IEngineInspector, apiv::StubVEng
 
  private:
   Child child_;
+  size_t passed_ = 0;  // tensors that a layer copies, inputs first
   std::string json_;
 };
 
@@ -205,6 +245,10 @@ class Engine final : public Object<nvinfer1::ICudaEngine, apiv::StubVCudaEngine>
   }
   nvinfer1::IExecutionContext* context() {
     if (unusable() != 0) return nullptr;
+    if (fault("memory-context")) {
+      say(logger_, Severity::kERROR, "ICudaEngine::createExecutionContext: Error Code 1: Cuda Runtime (out of memory)");
+      return nullptr;
+    }
     return new Context(children_, model_, logger_);
   }
 
@@ -229,6 +273,10 @@ class Runtime final : public Object<nvinfer1::IRuntime, apiv::StubVRuntime> {
 
  private:
   nvinfer1::ICudaEngine* engine(void const* blob, std::size_t size) noexcept try {
+    if (fault("memory-plan")) {
+      say(logger_, Severity::kERROR, "IRuntime::deserializeCudaEngine: Error Code 2: OutOfMemory (Requested size was 853061 bytes.)");
+      return nullptr;
+    }
     Plan plan;
     const std::string wrong = plan.read(std::string(static_cast<const char*>(blob), size));
     if (wrong.empty()) return new Engine(children_, std::move(plan), logger_);

@@ -53,7 +53,8 @@ std::string errorsOf(const nvonnxparser::IParser& parser) {
     const nvonnxparser::IParserError* e = parser.getError(i);
     std::string line;
 #if NV_TENSORRT_MAJOR >= 10
-    if (e->nodeName() && *e->nodeName()) line = "node " + std::string(e->nodeName()) + " (" + e->nodeOperator() + "): ";
+    const char* op = e->nodeOperator();
+    if (e->nodeName() && *e->nodeName()) line = "node " + std::string(e->nodeName()) + (op && *op ? " (" + std::string(op) + ")" : "") + ": ";
 #else
     if (e->node() >= 0) line = "node " + std::to_string(e->node()) + ": ";
 #endif
@@ -78,8 +79,8 @@ void configure(nvinfer1::IBuilderConfig& config, const nvi_build& build) {
 #if NV_TENSORRT_MAJOR < 11
   int32_t precision = build.precision;
 #if NV_TENSORRT_MAJOR < 10
-  // Before typed networks, the flags allowed what the types in the file ask for.
-  if (precision == NVI_TYPED) precision = NVI_FP16 | NVI_INT8;
+  // Before typed networks, flags allowed what the types in the file ask for.
+  if (precision == NVI_TYPED) precision = build.holds;
 #endif
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -112,12 +113,12 @@ nvi_status make(nvi_library* library, const nvi_build& build, nvi_bytes* plan, n
   Progress progress(build);
 #endif
   Own<nvinfer1::IBuilder> builder(library->builder());
-  if (!builder) return fail(library, error, NVI_DEVICE, "start TensorRT's builder");
+  if (!builder) return failTensorRT(library, error, NVI_DEVICE, "start TensorRT's builder");
   Own<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(networkFlags(build.precision)));
   Own<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
-  if (!network || !config) return fail(library, error, NVI_MEMORY, "make a network");
+  if (!network || !config) return failTensorRT(library, error, NVI_MEMORY, "make a network");
   Own<nvonnxparser::IParser> parser(static_cast<nvonnxparser::IParser*>(library->createParser(network.get(), &library->log, NV_ONNX_PARSER_VERSION)));
-  if (!parser) return fail(library, error, NVI_MEMORY, "start TensorRT's ONNX parser");
+  if (!parser) return failTensorRT(library, error, NVI_MEMORY, "start TensorRT's ONNX parser");
   if (!parser->parse(build.model, build.model_size)) {
     const std::string all = errorsOf(*parser);
     library->log.clear();  // which has the same errors
@@ -136,7 +137,7 @@ nvi_status make(nvi_library* library, const nvi_build& build, nvi_bytes* plan, n
   cancelled = progress.cancelled();
 #endif
   if (cancelled) return fail(library, error, NVI_CANCELLED, "the build was cancelled");
-  if (!memory) return fail(library, error, NVI_MODEL, "build the engine");
+  if (!memory) return failTensorRT(library, error, NVI_MODEL, "build the engine");
   if (!copy(memory->data(), memory->size(), plan)) throw std::bad_alloc();
   Own<nvinfer1::IHostMemory> timings(cache ? cache->serialize() : nullptr);
   if (!copy(timings ? timings->data() : nullptr, timings ? timings->size() : 0, timingCache)) {

@@ -28,11 +28,12 @@ size_t sizeOf(nvi_type type) {
 
 class LayerTimes : public nvinfer1::IProfiler {
  public:
-  LayerTimes(void (*each)(void*, const char*, float), void* user) : each_(each), user_(user) {}
-  void reportLayerTime(const char* layer, float ms) noexcept override { each_(user_, layer, ms); }
+  LayerTimes(void (*each)(void*, int32_t, const char*, float), void* user) : each_(each), user_(user) {}
+  void reportLayerTime(const char* layer, float ms) noexcept override { each_(user_, run, layer ? layer : "", ms); }
+  int32_t run = 0;
 
  private:
-  void (*each_)(void*, const char*, float);
+  void (*each_)(void*, int32_t, const char*, float);
   void* user_;
 };
 
@@ -54,11 +55,11 @@ nvi_engine::~nvi_engine() {
 
 nvi_status nvi_engine::open(const void* plan, size_t size, nvi_error error) {
   runtime.reset(library->runtime());
-  if (!runtime) return nvi::fail(library, error, NVI_DEVICE, "start TensorRT");
+  if (!runtime) return nvi::failTensorRT(library, error, NVI_DEVICE, "start TensorRT");
   engine.reset(runtime->deserializeCudaEngine(plan, size));
-  if (!engine) return nvi::fail(library, error, NVI_PLAN, "read the plan");
+  if (!engine) return nvi::failTensorRT(library, error, NVI_PLAN, "read the plan");
   context.reset(engine->createExecutionContext());
-  if (!context) return nvi::fail(library, error, NVI_MEMORY, "make room for running the engine");
+  if (!context) return nvi::failTensorRT(library, error, NVI_MEMORY, "make room for running the engine");
   if (int code = library->cuda.streamCreate(&stream, nvi::kNonBlocking)) {
     return nvi::failCuda(library, error, NVI_DEVICE, "make a stream", code);
   }
@@ -113,11 +114,10 @@ nvi_status nvi_engine::bind(nvinfer1::IExecutionContext& c, nvi_error error) {
 
 nvi_status nvi_engine::enqueue(nvinfer1::IExecutionContext& c, nvi_error error) {
   if (pixels) library->cuda.streamSynchronize(stream);  // which makes the runtime's context that of this thread
-  if (int code = launch()) return nvi::fail(library, error, NVI_RUN, "scale the frame: CUDA driver error " + std::to_string(code));
+  // The driver's numbers are the runtime's.
+  if (int code = launch()) return nvi::failCuda(library, error, NVI_RUN, "scale the frame", code);
   if (c.enqueueV3(stream)) return NVI_OK;
-  const int code = library->cuda.lastError();
-  if (code != 0) return nvi::failCuda(library, error, NVI_RUN, "run the engine", code);
-  return nvi::fail(library, error, NVI_RUN, "run the engine");
+  return nvi::failTensorRT(library, error, NVI_RUN, "run the engine");
 }
 
 nvi_status nvi_engine::finish(nvi_error error) {
@@ -184,22 +184,23 @@ nvi_status nvi_run(nvi_engine* engine, nvi_error error) {
   return nvi::guard(engine->library, error, "run the engine", [&] { return engine->run(error); });
 }
 
-nvi_status nvi_profile(nvi_engine* engine, void (*each)(void*, const char*, float), void* user, nvi_error error) {
+nvi_status nvi_profile(nvi_engine* engine, int32_t runs, void (*each)(void*, int32_t, const char*, float), void* user, nvi_error error) {
   return nvi::guard(engine->library, error, "profile the engine", [&] {
     // A graph cannot be profiled, nor a context for both.
     nvi::LayerTimes times(each, user);
     nvi::Own<nvinfer1::IExecutionContext> context(engine->engine->createExecutionContext());
-    if (!context) return nvi::fail(engine->library, error, NVI_MEMORY, "make room for profiling the engine");
+    if (!context) return nvi::failTensorRT(engine->library, error, NVI_MEMORY, "make room for profiling the engine");
     if (nvi_status status = engine->bind(*context, error)) return status;
-    for (int i = 0; i < 2; i++) {  // the first run initialises
-      if (i == 1) {
+    for (int32_t i = -1; i < runs; i++) {  // the first run initialises
+      if (i == 0) {
         context->setProfiler(&times);
         context->setEnqueueEmitsProfile(false);
       }
+      times.run = i;
       if (nvi_status status = engine->enqueue(*context, error)) return status;
       if (nvi_status status = engine->finish(error)) return status;
+      if (i >= 0 && !context->reportToProfiler()) return nvi::failTensorRT(engine->library, error, NVI_RUN, "profile the engine");
     }
-    if (!context->reportToProfiler()) return nvi::fail(engine->library, error, NVI_RUN, "profile the engine");
     return NVI_OK;
   });
 }
@@ -208,9 +209,9 @@ nvi_status nvi_inspect(nvi_engine* engine, nvi_bytes* json, nvi_error error) {
   *json = {};
   return nvi::guard(engine->library, error, "inspect the engine", [&] {
     nvi::Own<nvinfer1::IEngineInspector> inspector(engine->engine->createEngineInspector());
-    if (!inspector) return nvi::fail(engine->library, error, NVI_MEMORY, "inspect the engine");
+    if (!inspector) return nvi::failTensorRT(engine->library, error, NVI_MEMORY, "inspect the engine");
     const char* text = inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON);
-    if (!text) return nvi::fail(engine->library, error, NVI_RUN, "inspect the engine");
+    if (!text) return nvi::failTensorRT(engine->library, error, NVI_RUN, "inspect the engine");
     if (!nvi::copy(text, strlen(text), json)) throw std::bad_alloc();
     return NVI_OK;
   });

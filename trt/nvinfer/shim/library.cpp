@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -128,6 +129,24 @@ nvi_status failCuda(nvi_library* library, nvi_error error, nvi_status status, co
   if (code == kOutOfMemory) status = NVI_MEMORY;
   library->cuda.lastError();  // or a later call would be blamed for it
   return fail(library, error, status, what + ": CUDA error " + std::to_string(code) + ", " + (said ? said : "unknown"));
+}
+
+namespace {
+
+// lacksMemory knows how TensorRT words it: "Error Code 2: OutOfMemory (…)", "Cuda Runtime (out of
+// memory)". It has no code for the caller.
+bool lacksMemory(std::string said) {
+  std::transform(said.begin(), said.end(), said.begin(), [](unsigned char c) { return std::tolower(c); });
+  return said.find("outofmemory") != std::string::npos || said.find("out of memory") != std::string::npos;
+}
+
+}  // namespace
+
+nvi_status failTensorRT(nvi_library* library, nvi_error error, nvi_status status, const std::string& what) {
+  if (int code = library->cuda.lastError()) return failCuda(library, error, status, what, code);
+  const std::string logged = library->log.take();
+  if (lacksMemory(logged)) status = NVI_MEMORY;
+  return fail(nullptr, error, status, logged.empty() ? what : what + ": " + logged);
 }
 
 bool copy(const void* data, size_t size, nvi_bytes* to) {

@@ -105,6 +105,10 @@ nvi_status fail(nvi_library* library, nvi_error error, nvi_status status, const 
 // Writes what failed with CUDA's word for its error, and returns the status that fits it.
 nvi_status failCuda(nvi_library* library, nvi_error error, nvi_status status, const std::string& what, int code);
 
+// Writes what failed where TensorRT gave nothing back. The status is another if CUDA broke, or if
+// CUDA or TensorRT said that there was no memory.
+nvi_status failTensorRT(nvi_library* library, nvi_error error, nvi_status status, const std::string& what);
+
 // Copies into memory that nvi_free releases; empty if there is none.
 bool copy(const void* data, size_t size, nvi_bytes* to);
 

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // NVI_ABI changes whenever anything below does.
-#define NVI_ABI 1
+#define NVI_ABI 2
 
 typedef enum {
   NVI_OK = 0,
@@ -72,6 +72,7 @@ typedef struct {
   const void* model;
   size_t model_size;
   int32_t precision;           // NVI_TYPED, or other flags combined
+  int32_t holds;               // flags of the types in the model, which TensorRT 8 has to be allowed
   int32_t optimisation_level;  // 0 to 5
   int32_t detailed;            // keep what nvi_inspect shows of each layer
   uint64_t workspace;          // bytes of scratch memory; 0 leaves it to TensorRT
@@ -124,8 +125,9 @@ int32_t nvi_captured(nvi_engine* engine, nvi_error reason);
 // Computes the outputs, and returns when they are there.
 nvi_status nvi_run(nvi_engine* engine, nvi_error error);
 
-// Runs once without the graph, and calls each with the milliseconds of each layer.
-nvi_status nvi_profile(nvi_engine* engine, void (*each)(void* user, const char* layer, float ms), void* user, nvi_error error);
+// Runs so many times without the graph, and calls each with the milliseconds of each layer; runs
+// count from 0.
+nvi_status nvi_profile(nvi_engine* engine, int32_t runs, void (*each)(void* user, int32_t run, const char* layer, float ms), void* user, nvi_error error);
 
 // The engine's layers as JSON.
 nvi_status nvi_inspect(nvi_engine* engine, nvi_bytes* json, nvi_error error);

@@ -55,16 +55,17 @@ static nvi_bytes bytes(const char* text) { return (nvi_bytes){strdup(text), strl
 
 nvi_status nvi_make(nvi_library* library, const nvi_build* build, nvi_bytes* plan, nvi_bytes* timings, nvi_error error) {
   (void)library;
+  if (asked("FAKE_SHIM", "no-memory")) return fail(error, NVI_MEMORY, "build the engine: Error Code 2: OutOfMemory");
   if (asked("FAKE_SHIM", "unreadable")) return fail(error, NVI_MODEL, "read the model:\nnode 3 (Conv): unsupported");
   for (int i = 0; i <= 4; i++) {
     build->progress(build->user, "Tactics", "Build", i, 4);
     if (!build->progress(build->user, "Build", "", i, 4)) return fail(error, NVI_CANCELLED, "as asked");
   }
   char text[128];
-  snprintf(text, sizeof text, "precision %d level %d workspace %llu detailed %d cache %zu", build->precision, build->optimisation_level,
-           (unsigned long long)build->workspace, build->detailed, build->timing_cache_size);
+  snprintf(text, sizeof text, "precision %d holds %d level %d workspace %llu detailed %d cache %zu", build->precision, build->holds,
+           build->optimisation_level, (unsigned long long)build->workspace, build->detailed, build->timing_cache_size);
   *timings = bytes(text);
-  *plan = bytes("PLAN good");
+  *plan = bytes(build->detailed ? "PLAN detailed" : "PLAN good");
   return NVI_OK;
 }
 
@@ -136,15 +137,30 @@ nvi_status nvi_run(nvi_engine* e, nvi_error error) {
   return NVI_OK;
 }
 
-nvi_status nvi_profile(nvi_engine* e, void (*each)(void*, const char*, float), void* user, nvi_error error) {
+// The time of a layer is that of its name plus the number of the run, in milliseconds.
+nvi_status nvi_profile(nvi_engine* e, int32_t runs, void (*each)(void*, int32_t, const char*, float), void* user, nvi_error error) {
   if (strcmp(e->fault, "broken") == 0) return fail(error, NVI_BROKEN, "profile the engine");
-  each(user, "conv1", 0.25f);
-  each(user, "conv2", 1.5f);
+  for (int i = 0; i < runs; i++) {
+    each(user, i, "conv1", 0.25f + i);
+    each(user, i, strcmp(e->fault, "moving") == 0 && i == 1 ? "conv3" : "conv2", 1.5f + i);
+  }
   return NVI_OK;
 }
 
 nvi_status nvi_inspect(nvi_engine* e, nvi_bytes* json, nvi_error error) {
-  (void)e, (void)error;
-  *json = bytes("{\"Layers\": []}");
+  if (strcmp(e->fault, "broken") == 0) return fail(error, NVI_BROKEN, "inspect the engine");
+  if (strcmp(e->fault, "detailed") != 0) {
+    *json = bytes("{\"Layers\": [\"conv1\", \"conv2\"], \"Bindings\": []}");
+    return NVI_OK;
+  }
+  *json = bytes(
+      "{\"Layers\": [{\"Name\": \"conv1\", \"LayerType\": \"CaskConvolution\","
+      " \"Inputs\": [{\"Name\": \"image\", \"Format/Datatype\": \"Row major linear UInt8 format\"}],"
+      " \"Outputs\": [{\"Name\": \"x\", \"Format/Datatype\": \"Thirty-two wide channel vectorized row major Int8 format\"}],"
+      " \"Weights\": {\"Type\": \"Int8\", \"Count\": 27}, \"TacticName\": \"ampere_int8\"},"
+      " {\"Name\": \"conv2\", \"LayerType\": \"Myelin\","
+      " \"Inputs\": [{\"Name\": \"x\", \"Format/Datatype\": \"Int8\"}],"
+      " \"Outputs\": [{\"Name\": \"mask\", \"Format/Datatype\": \"UInt8\"}, {\"Name\": \"style\", \"Format/Datatype\": \"Float\"}],"
+      " \"TacticName\": \"\"}]}");
   return NVI_OK;
 }
