@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,13 +24,17 @@ import (
 	"github.com/robustnet-edge/robustnet/trt/ort"
 )
 
-const benchHelp = `Bench compares how long model files take on ONNX Runtime's CPU kernels. All models are in
+const benchHelp = `Bench compares how long model files take on ONNX Runtime's CPU kernels, or TensorRT engines on
+their GPU. All models are in
 memory at once and run in turns on the same picture, so that whatever else the machine does hits
 all of them alike: the ratio is the median of a model's time in the network divided by the first
 model's in the same turn. Beside the network it prints the whole time, scaling of the picture
 included. The same file may be named twice, which shows how far two equal models differ.
 
-Models for TensorRT run here, too, but slowly: their speed says nothing about TensorRT.
+Models for TensorRT run here, too, but slowly: their speed says nothing about TensorRT. Engines,
+as 'robustnet-quantize build' makes them, run on the GPU, beside model files if those are named,
+too. --layers adds the time of each of an engine's layers, the median of as many runs; these are
+without the CUDA graph, so that layers together take longer than the network does.
 
 Power mode and clocks are printed as far as the machine tells them. If clocks were held back
 meanwhile, for heat or because of the power supply, the result is marked invalid.
@@ -38,7 +43,8 @@ Interrupted, it prints what the complete turns gave.`
 
 const benchExamples = `  robustnet-quantize bench model.onnx q/model.cpu-int8.onnx
   robustnet-quantize bench model.onnx q/model.cpu-int8.onnx --threads 4 --runs 200 --json
-  robustnet-quantize bench model.onnx --picture street.jpg`
+  robustnet-quantize bench model.onnx --picture street.jpg
+  robustnet-quantize bench fp16.engine int8.engine --layers`
 
 // maxTurns and maxThreads keep mistyped numbers from taking all memory.
 const (
@@ -50,7 +56,8 @@ type benchOptions struct {
 	latency.Options
 	threads              int
 	picture, onnxRuntime string
-	json                 bool
+	tensorrt             string
+	layers, json         bool
 
 	out, log io.Writer
 }
@@ -58,7 +65,7 @@ type benchOptions struct {
 func newBench() *cobra.Command {
 	o := benchOptions{Options: latency.Options{Sensors: telemetry.Open("/")}}
 	cmd := &cobra.Command{
-		Use:     "bench MODEL.onnx...",
+		Use:     "bench MODEL.onnx|MODEL.engine...",
 		Short:   "Compare the speed of model files",
 		Long:    benchHelp,
 		Example: benchExamples,
@@ -70,8 +77,10 @@ func newBench() *cobra.Command {
 	flags.IntVar(&o.Warmup, "warmup", 5, "turns before that do not")
 	flags.IntVar(&o.threads, "threads", 0, "CPU threads of the network (default all cores but one)")
 	flags.StringVar(&o.picture, "picture", "", "JPEG or PNG file to run on (default a synthetic street of 1280×720 pixels)")
+	flags.BoolVar(&o.layers, "layers", false, "add the time of every layer of the engines")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.onnxRuntime, "onnxruntime", os.Getenv("ROBUSTNET_MODEL_LIBRARY"), "file of ONNX Runtime; ROBUSTNET_MODEL_LIBRARY")
+	flags.StringVar(&o.tensorrt, "tensorrt", "", "file of the TensorRT shim; ROBUSTNET_TENSORRT_LIBRARY")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.out, o.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		return o.bench(cmd.Context(), args)
@@ -79,8 +88,10 @@ func newBench() *cobra.Command {
 	return cmd
 }
 
-func (o *benchOptions) check() error {
+func (o *benchOptions) check(paths []string) error {
 	switch {
+	case o.layers && !slices.ContainsFunc(paths, isEngine):
+		return cli.Usagef("--layers: name an engine, such as model.engine; 'robustnet-quantize info --layers' lists the layers of model files")
 	case o.Runs < 1 || o.Runs > maxTurns:
 		return cli.Usagef("--runs %d: 1 to %d are possible", o.Runs, maxTurns)
 	case o.Warmup < 0 || o.Warmup > maxTurns:
@@ -92,7 +103,7 @@ func (o *benchOptions) check() error {
 }
 
 func (o *benchOptions) bench(ctx context.Context, paths []string) error {
-	if err := o.check(); err != nil {
+	if err := o.check(paths); err != nil {
 		return err
 	}
 	frame, pictured, err := o.frame()
@@ -103,6 +114,9 @@ func (o *benchOptions) bench(ctx context.Context, paths []string) error {
 	models, err := o.open(ctx, paths, &r)
 	if err == nil {
 		err = o.measure(ctx, models, frame, &r)
+	}
+	if err == nil {
+		err = o.profile(ctx, models, &r)
 	}
 	for _, m := range models {
 		err = errors.Join(err, m.Close())
@@ -146,22 +160,34 @@ func (o *benchOptions) open(ctx context.Context, paths []string, r *benchReport)
 		if ctx.Err() != nil {
 			return engines, ctx.Err()
 		}
-		file, err := readModelFile(path)
-		if err != nil {
-			return engines, err
+		open := o.openModel
+		if isEngine(path) {
+			open = o.openEngine
 		}
-		engine, err := ort.Load(path, file, ort.Options{Library: o.onnxRuntime, Threads: o.threads})
+		engine, m, err := open(path)
 		if err != nil {
 			return engines, err
 		}
 		engines = append(engines, engine)
 		d := engine.Describe()
-		r.Backend, r.Threads = d.Backend, d.Threads
-		r.Models = append(r.Models, benchModel{
-			Name: shownAs(paths, i), File: path, Size: int64(len(file)), Flavour: flavourOf(file), Input: [2]int{d.InputHeight, d.InputWidth},
-		})
+		r.runsOn(d)
+		m.Name, m.File, m.Input = shownAs(paths, i), path, [2]int{d.InputHeight, d.InputWidth}
+		r.Models = append(r.Models, m)
 	}
 	return engines, nil
+}
+
+// openModel loads a model file into ONNX Runtime.
+func (o *benchOptions) openModel(path string) (trt.Engine, benchModel, error) {
+	file, err := readModelFile(path)
+	if err != nil {
+		return nil, benchModel{}, err
+	}
+	engine, err := ort.Load(path, file, ort.Options{Library: o.onnxRuntime, Threads: o.threads})
+	if err != nil {
+		return nil, benchModel{}, err
+	}
+	return engine, benchModel{Size: int64(len(file)), Flavour: flavourOf(file)}, nil
 }
 
 func flavourOf(file []byte) inspect.Flavour {

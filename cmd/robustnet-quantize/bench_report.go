@@ -4,19 +4,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/robustnet-edge/robustnet/internal/terminal"
 	"github.com/robustnet-edge/robustnet/quantize/inspect"
 	"github.com/robustnet-edge/robustnet/quantize/latency"
 	"github.com/robustnet-edge/robustnet/quantize/report"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 // benchReport is what 'bench --json' prints.
 type benchReport struct {
+	// Backend is what the models run on, with semicolons between several, the CPU's last.
 	Backend string `json:"backend"`
 	CPU     string `json:"cpu"`
-	Threads int    `json:"threads"`
+	// Threads is the number of the CPU's; 0 where all models run on the GPU.
+	Threads int `json:"threads"`
 	report.Conditions
 	Picture benchPicture `json:"picture"`
 	// Turns is how many were complete and count; fewer than asked for if it was stopped.
@@ -44,6 +48,24 @@ type benchModel struct {
 	// Input is the height and width in pixels to which pictures are scaled.
 	Input   [2]int         `json:"input"`
 	Latency report.Latency `json:"latency"`
+	// Refused is why an engine runs without a CUDA graph.
+	Refused string `json:"cuda_graph_refused,omitempty"`
+	// Layers are those of an engine, in its order, if asked for.
+	Layers []benchLayer `json:"layers,omitempty"`
+}
+
+// runsOn adds what a model runs on.
+func (r *benchReport) runsOn(d trt.Description) {
+	switch {
+	case r.Backend == "":
+		r.Backend = d.Backend
+	case slices.Contains(strings.Split(r.Backend, "; "), d.Backend):
+	case d.Threads > 0:
+		r.Backend += "; " + d.Backend
+	default:
+		r.Backend = d.Backend + "; " + r.Backend
+	}
+	r.Threads = max(r.Threads, d.Threads)
 }
 
 // notes tells what the reader of the figures has to know.
@@ -55,6 +77,9 @@ func (r *benchReport) notes() (notes []string) {
 			foreign = append(foreign, plain(m.Name))
 		}
 		sizes = sizes || m.Input != r.Models[0].Input
+		if m.Refused != "" {
+			notes = append(notes, plain(m.Name)+" runs without a CUDA graph, which is slower: "+plain(m.Refused))
+		}
 	}
 	if sizes {
 		notes = append(notes, "the models scale the picture to different sizes: ratios compare different amounts of work")
@@ -80,12 +105,16 @@ func (r *benchReport) write(out io.Writer, asJSON bool) error {
 
 // text is the report for people.
 func (r *benchReport) text() string {
-	text := fmt.Sprintf("%s, %s, %s\n", r.Backend, terminal.Plural(r.Threads, "thread"), r.CPU)
+	text := r.Backend
+	if r.Threads > 0 {
+		text += ", " + terminal.Plural(r.Threads, "thread")
+	}
+	text += ", " + r.CPU + "\n"
 	for _, line := range r.Lines() {
 		text += line + "\n"
 	}
 	text += fmt.Sprintf("%s, %d×%d; %s after %d to warm up\n\n", plain(r.Picture.Source), r.Picture.Width, r.Picture.Height, terminal.Plural(r.Turns, "turn"), r.Warmup)
-	text += r.table()
+	text += r.table() + r.layerTables()
 	notes := r.Notes
 	if warning := r.Warning(); warning != "" {
 		notes = append([]string{warning}, notes...)

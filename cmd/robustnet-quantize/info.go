@@ -21,19 +21,28 @@ const infoHelp = `Info prints what is in a model file: its card, its inputs and 
 parameters, and in which precision its convolutions calculate. A model without a card is shown,
 too. ONNX Runtime is not needed.
 
+Of a TensorRT engine it prints what the description beside it says: for which GPU and TensorRT it
+is, and what it was built from. With --layers it loads the engine, which takes that GPU, and lists
+the layers that TensorRT has made; their precisions are known if the engine was built with
+--detailed. 'robustnet-quantize bench --layers' has their times.
+
 The precision of weights and activations is the type of the levels that DequantizeLinear reads
 in front of a convolution, or else the type of what the convolution reads itself.`
 
 const infoExamples = `  robustnet-quantize info model.onnx
   robustnet-quantize info q/model.trt-int8.onnx --layers
-  robustnet-quantize info q/model.cpu-int8.onnx --json`
+  robustnet-quantize info q/model.cpu-int8.onnx --json
+  robustnet-quantize info model.engine --layers`
 
-type infoOptions struct{ layers, json bool }
+type infoOptions struct {
+	layers, json bool
+	tensorrt     string
+}
 
 func newInfo() *cobra.Command {
 	var o infoOptions
 	cmd := &cobra.Command{
-		Use:     "info MODEL.onnx",
+		Use:     "info MODEL.onnx|MODEL.engine",
 		Short:   "Print what is in a model file",
 		Long:    infoHelp,
 		Example: infoExamples,
@@ -41,9 +50,15 @@ func newInfo() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.layers, "layers", false, "list the precision of every convolution")
+	flags.BoolVar(&o.layers, "layers", false, "list the precision of every convolution, or of every layer of an engine")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.info(args[0], cmd.OutOrStdout()) }
+	flags.StringVar(&o.tensorrt, "tensorrt", "", "file of the TensorRT shim; ROBUSTNET_TENSORRT_LIBRARY")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if isEngine(args[0]) {
+			return o.engine(args[0], cmd.OutOrStdout())
+		}
+		return o.info(args[0], cmd.OutOrStdout())
+	}
 	return cmd
 }
 
