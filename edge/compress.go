@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// healthyEncoder is how long an encoder must have worked for its failure to be an accident,
-	// after which it is begun anew.
+	// healthyEncoder is how long ago an encoder that has made a picture must have begun for its
+	// failure to be an accident, after which it is begun anew.
 	healthyEncoder = 10 * time.Second
 	// encoderGrace is how long a stop waits for the picture that is being encoded. It stays
 	// below the two seconds within which the daemon stops.
@@ -33,6 +33,7 @@ type compressor struct {
 	options  stream.EncoderOptions
 	encoder  atomic.Pointer[stream.Encoder] // nil before the first open
 	began    time.Time
+	worked   bool // has made a picture since it began
 	stopping atomic.Bool
 	label    atomic.Pointer[string]
 }
@@ -79,23 +80,27 @@ func (c *compressor) open(o stream.EncoderOptions) error {
 	if err != nil {
 		return err
 	}
-	c.options, c.began = o, time.Now()
+	c.options, c.began, c.worked = o, time.Now(), false
 	c.encoder.Store(e)
+	if c.stopping.Load() { // interrupt may have met the one before
+		e.Interrupt()
+	}
 	return nil
 }
 
 // encode compresses a picture. If the encoder's process fails, it is begun anew with this
-// picture; if it fails again soon, the library takes over where it may.
+// picture; if it fails again soon, or without a picture, the library takes over where it may.
 func (c *compressor) encode(img *image.YCbCr, key bool) (stream.AccessUnit, error) {
 	for {
 		au, err := c.encoder.Load().Encode(img, key)
+		c.worked = c.worked || err == nil
 		if !errors.Is(err, stream.ErrEncoderLost) || c.stopping.Load() {
 			return au, err
 		}
 		switch {
-		case time.Since(c.began) >= healthyEncoder:
+		case c.worked && time.Since(c.began) >= healthyEncoder:
 			c.log.Warn().Err(err).Str("encoder", c.name()).Msg("encoder begins anew")
-			c.began = time.Now()
+			c.began, c.worked = time.Now(), false
 		case c.spare:
 			c.fallBack(err)
 			if err := c.open(c.options); err != nil {

@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"image"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,22 +15,15 @@ import (
 
 	"github.com/robustnet-edge/robustnet/edge/encoder"
 	"github.com/robustnet-edge/robustnet/edge/stream"
+	"github.com/robustnet-edge/robustnet/internal/gstlaunch/gsttest"
 )
 
 // jetson puts programs in the place of GStreamer's: NVIDIA's encoder is there and passes its
 // trial, and what it does when it is fed is the body of a shell script.
 func jetson(t *testing.T, fed string) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, body := range map[string]string{
-		"gst-inspect-1.0": "exit 0",
-		"gst-launch-1.0":  `case "$*" in *videotestsrc*) exit 0;; esac; ` + fed,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	gsttest.Script(t, "gst-inspect-1.0", "exit 0")
+	gsttest.Script(t, "gst-launch-1.0", `case "$*" in *videotestsrc*) exit 0;; esac; `+fed)
 }
 
 const noHardware = `echo "ERROR: from element /GstPipeline:pipeline0/nvv4l2h264enc:enc: Failed to process frame." >&2; exit 1`
@@ -62,6 +53,28 @@ func TestLibraryTakesOver(t *testing.T) {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, s.log.String())
 		}
+	}
+}
+
+// One that never makes a picture is not healthy, however long it takes to fail: it would be
+// begun anew for ever.
+func TestLibraryTakesOverFromOneThatHangs(t *testing.T) {
+	jetson(t, noHardware)
+	var log logBuffer
+	c, err := newCompressor(t.Context(), encoder.Auto, "", zerolog.New(&log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := c.open(stream.EncoderOptions{Width: 64, Height: 48, FPS: 30, BitrateKbps: 500, KeyInterval: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	c.began = c.began.Add(-healthyEncoder) // as when its first picture took as long
+	if au, err := c.encode(image.NewYCbCr(image.Rect(0, 0, 64, 48), image.YCbCrSubsampleRatio420), false); err != nil || !au.Key {
+		t.Errorf("encode: key %t, %v; want a key frame of the library", au.Key, err)
+	}
+	if strings.Contains(log.String(), "encoder begins anew") || !strings.Contains(log.String(), "another encoder takes over") {
+		t.Errorf("the log is %s; want that the library takes over at once", log.String())
 	}
 }
 
@@ -107,10 +120,7 @@ func TestStopWhileTheEncoderHangs(t *testing.T) {
 // A stop while the encoder is looked for is a stop.
 func TestStopWhileLookingForTheEncoder(t *testing.T) {
 	jetson(t, "")
-	dir, _, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
-	if err := os.WriteFile(filepath.Join(dir, "gst-inspect-1.0"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	gsttest.Script(t, "gst-inspect-1.0", "exec sleep 600")
 	stop := running(t, newSetup().daemon(t))
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v, want no error", err)
@@ -119,10 +129,11 @@ func TestStopWhileLookingForTheEncoder(t *testing.T) {
 
 // Everything through GStreamer's software element, and a crash in the middle.
 func TestEncodesWithGStreamer(t *testing.T) {
+	gsttest.Need(t, "videotestsrc", "rawvideoparse", "x264enc", "h264parse", "gdppay")
 	var log logBuffer
 	c, err := newCompressor(t.Context(), encoder.GStreamer, "", zerolog.New(&log))
 	if err != nil {
-		t.Skipf("GStreamer's encoder is not here; run make setup: %v", err)
+		t.Fatal(err)
 	}
 	defer c.close()
 	c.tell()
@@ -159,23 +170,9 @@ func TestEncodesWithGStreamer(t *testing.T) {
 // crash makes the processes that this one has started crash.
 func crash(t *testing.T) {
 	t.Helper()
-	threads, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range threads {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for field := range strings.FieldsSeq(string(content)) {
-			var pid int
-			if _, err := fmt.Sscan(field, &pid); err != nil && !errors.Is(err, io.EOF) {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(pid, syscall.SIGSEGV); err != nil {
-				t.Fatal(err)
-			}
+	for _, pid := range gsttest.Children(t, os.Getpid()) {
+		if err := syscall.Kill(pid, syscall.SIGSEGV); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -8,22 +8,15 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/robustnet-edge/robustnet/edge/encoder"
-	"github.com/robustnet-edge/robustnet/edge/stream"
 	"github.com/robustnet-edge/robustnet/edge/web"
-	"github.com/robustnet-edge/robustnet/internal/gstlaunch"
+	"github.com/robustnet-edge/robustnet/internal/gstlaunch/gsttest"
 	"github.com/robustnet-edge/robustnet/trt/trttest"
 )
 
 // needGStreamer skips where the elements of this test are missing.
 func needGStreamer(t *testing.T) {
 	t.Helper()
-	if ok, err := gstlaunch.Has(t.Context(), "videotestsrc"); err != nil || !ok {
-		t.Skipf("GStreamer is not here; run make setup: %v", err)
-	}
-	if _, err := stream.FindEncoder(t.Context(), encoder.GStreamer, ""); err != nil {
-		t.Skipf("GStreamer's encoder is not here; run make setup: %v", err)
-	}
+	gsttest.Need(t, "videotestsrc", "videoconvert", "rawvideoparse", "x264enc", "h264parse", "gdppay")
 }
 
 // gstreamerLacks is what a sentence on a missing element says, with or without GStreamer.
@@ -89,7 +82,7 @@ func TestKilledWithPipelines(t *testing.T) {
 		"--model", writeModel(t, trttest.Options{}), "--encoder", "gst", "--no-frame", "5m")
 	var pids []int
 	eventually(t, "camera and encoder run", func() bool {
-		pids = childrenOf(t, c.cmd.Process.Pid)
+		pids = gsttest.Children(t, c.cmd.Process.Pid)
 		return len(pids) == 2
 	})
 	c.signal(syscall.SIGKILL)
@@ -104,26 +97,4 @@ func TestKilledWithPipelines(t *testing.T) {
 		}
 		return true
 	})
-}
-
-// childrenOf lists the pipelines of a process.
-func childrenOf(t *testing.T, parent int) (pids []int) {
-	t.Helper()
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", parent))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, task := range tasks {
-		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", parent, task.Name()))
-		if err != nil {
-			continue // the thread has ended
-		}
-		for field := range strings.FieldsSeq(string(content)) {
-			var pid int
-			if _, err := fmt.Sscan(field, &pid); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }

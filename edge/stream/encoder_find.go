@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func FindEncoder(ctx context.Context, kind encoder.Kind, pipeline string) (Encod
 	case encoder.GStreamer:
 		return findPipeline(ctx, pipeline)
 	case encoder.Auto:
-		found, err := proves(ctx, nvidia())
+		absent, err := proves(ctx, nvidia())
 		switch {
 		case ctx.Err() != nil:
 			return EncoderFactory{}, ctx.Err()
@@ -108,7 +109,7 @@ func FindEncoder(ctx context.Context, kind encoder.Kind, pipeline string) (Encod
 			return nvidia().factory(), nil
 		}
 		f := BuiltIn()
-		if found {
+		if !absent {
 			f.note = err.Error()
 		}
 		return f, nil
@@ -136,31 +137,35 @@ func findPipeline(ctx context.Context, pipeline string) (EncoderFactory, error) 
 	}
 	var failures []string
 	for _, e := range []element{nvidia(), software()} {
-		found, err := proves(ctx, e)
+		absent, err := proves(ctx, e)
 		switch {
+		case ctx.Err() != nil:
+			return EncoderFactory{}, ctx.Err()
 		case err == nil:
 			f := e.factory()
 			f.note = strings.Join(failures, "; ")
 			return f, nil
-		case found || e.name == software().name: // that the hardware is not there says nothing
+		case !absent || e.name == software().name: // that the hardware is not there says nothing
 			failures = append(failures, err.Error())
 		}
 	}
 	return EncoderFactory{}, fmt.Errorf("no encoder of GStreamer works here: %s%s", strings.Join(failures, "; "), without)
 }
 
-// proves says whether an element is there, and why it cannot be used.
-func proves(ctx context.Context, e element) (found bool, err error) {
-	if found, err = gstlaunch.Has(ctx, e.name); err != nil {
-		return false, err
+// proves says why an element cannot be used, and whether that is because the element, or all of
+// GStreamer, is not there.
+func proves(ctx context.Context, e element) (absent bool, err error) {
+	found, err := gstlaunch.Has(ctx, e.name)
+	if err != nil {
+		return errors.Is(err, gstlaunch.ErrUnusable), err
 	}
 	if !found {
-		return false, fmt.Errorf("GStreamer has no element %s", gstlaunch.NoElement(e.name))
+		return true, fmt.Errorf("GStreamer has no element %s", gstlaunch.NoElement(e.name))
 	}
 	if err := try(ctx, e); err != nil {
-		return true, fmt.Errorf("%s does not work: %w", e.name, err)
+		return false, fmt.Errorf("%s does not work: %w", e.name, err)
 	}
-	return true, nil
+	return false, nil
 }
 
 // try encodes a few small pictures.

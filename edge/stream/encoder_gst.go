@@ -23,6 +23,8 @@ const (
 	maxUnitBytes = 64 << 20
 )
 
+var errInterrupted = errors.New("it was interrupted")
+
 // pipeline encodes in a process of GStreamer's, which gets raw pictures through a pipe and
 // sends access units back through another. Its packets keep their boundaries, so that nothing
 // waits for the next picture to see where one ends.
@@ -61,9 +63,11 @@ func (p *pipeline) text() string {
 		" ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au ! " + gstlaunch.Sink
 }
 
-// rawPictures tells GStreamer where pictures begin and end in the stream of bytes.
+// rawPictures tells GStreamer where pictures begin and end in the stream of bytes, and that
+// their colours are BT.601, which it would take for BT.709 in pictures of 720 rows and tell
+// players so. That property comes last, since width and height set it.
 func rawPictures(o EncoderOptions) string {
-	parse := fmt.Sprintf("rawvideoparse format=i420 width=%d height=%d framerate=%s", o.Width, o.Height, gstlaunch.Fraction(o.FPS))
+	parse := fmt.Sprintf("rawvideoparse format=i420 width=%d height=%d framerate=%s colorimetry=bt601", o.Width, o.Height, gstlaunch.Fraction(o.FPS))
 	if o.Width%8 != 0 { // GStreamer would expect padding
 		w, y, c := o.Width, o.Width*o.Height, o.Width*o.Height/4
 		parse += fmt.Sprintf(` plane-strides=<%d,%d,%d> plane-offsets=<0,%d,%d>`, w, w/2, w/2, y, y+c)
@@ -76,9 +80,16 @@ func rawPictures(o EncoderOptions) string {
 // does not heed GStreamer's event. A process that has failed is started anew with the next
 // picture.
 func (p *pipeline) encode(img *image.YCbCr, key bool) ([]byte, error) {
+	if p.stopping.Load() {
+		return nil, fmt.Errorf("%w: %w", ErrEncoderLost, errInterrupted)
+	}
 	if p.process.Load() == nil || key && p.begun {
-		if err := errors.Join(p.close(), p.start()); err != nil {
-			return nil, err
+		err := p.close()
+		if err == nil {
+			err = p.start()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrEncoderLost, err)
 		}
 	}
 	limit := laterPicture
@@ -142,9 +153,9 @@ func (p *pipeline) lost(err error, limit time.Duration) error {
 		}
 		return fmt.Errorf("%w: %w", ErrEncoderLost, err)
 	case p.stopping.Load():
-		err = errors.New("it was interrupted")
+		err = errInterrupted
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("no access unit came within %v", limit)
+		err = fmt.Errorf("no access unit came within %v; it hangs, or it holds pictures back, as x264enc does without tune=zerolatency", limit)
 	}
 	return errors.Join(fmt.Errorf("%w: %w", ErrEncoderLost, err), process.Stop())
 }

@@ -15,30 +15,8 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/robustnet-edge/robustnet/edge/encoder"
+	"github.com/robustnet-edge/robustnet/internal/gstlaunch/gsttest"
 )
-
-// children lists the processes that this one has started and not freed.
-func children(t testing.TB) (pids []int) {
-	t.Helper()
-	threads, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range threads {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for field := range strings.FieldsSeq(string(content)) {
-			var pid int
-			if _, err := fmt.Sscan(field, &pid); err != nil {
-				t.Fatal(err)
-			}
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
 
 // plain makes a picture of one grey.
 func plain(o EncoderOptions, luma byte) *image.YCbCr {
@@ -148,7 +126,7 @@ func TestGStreamerLatency(t *testing.T) {
 
 // A process that dies costs a picture; the next one begins a new process with a key frame.
 func TestGStreamerRestarts(t *testing.T) {
-	before := len(children(t))
+	before := len(gsttest.Children(t, os.Getpid()))
 	o := smallOptions()
 	e := mustEncoder(t, softwareElement(t), o)
 	p := newPattern(o.Width, o.Height)
@@ -158,7 +136,7 @@ func TestGStreamerRestarts(t *testing.T) {
 				t.Fatalf("picture %d: key %t, %v; want a key frame first", i, au.Key, err)
 			}
 		}
-		pids := children(t)
+		pids := gsttest.Children(t, os.Getpid())
 		if len(pids) != before+1 {
 			t.Fatalf("%d processes, want %d", len(pids), before+1)
 		}
@@ -172,14 +150,14 @@ func TestGStreamerRestarts(t *testing.T) {
 		if !errors.Is(err, ErrEncoderLost) || !strings.Contains(err.Error(), "signal: segmentation fault") || !strings.Contains(err.Error(), "--encoder chooses another") {
 			t.Errorf("Encode after a crash: %v; want ErrEncoderLost with the signal and what to do", err)
 		}
-		if got := len(children(t)); got != before {
+		if got := len(gsttest.Children(t, os.Getpid())); got != before {
 			t.Errorf("%d processes after the crash, want %d", got, before)
 		}
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	if got := len(children(t)); got != before {
+	if got := len(gsttest.Children(t, os.Getpid())); got != before {
 		t.Errorf("%d processes after Close, want %d", got, before)
 	}
 }
@@ -203,20 +181,10 @@ func TestGStreamerFault(t *testing.T) {
 	}
 }
 
-// launcher puts a script in the place of gst-launch-1.0.
-func launcher(t *testing.T, body string) {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "gst-launch-1.0"), []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-}
-
 // An encoder that hangs must hold neither a program that stops nor Close.
 func TestGStreamerHangs(t *testing.T) {
-	before := len(children(t))
-	launcher(t, "trap '' INT; exec sleep 600")
+	before := len(gsttest.Children(t, os.Getpid()))
+	gsttest.Script(t, "gst-launch-1.0", "trap '' INT; exec sleep 600")
 	o := smallOptions()
 	o.Width, o.Height = 1280, 720 // more than a pipe holds
 	e := mustEncoder(t, nvidia().factory(), o)
@@ -234,8 +202,61 @@ func TestGStreamerHangs(t *testing.T) {
 	if took := time.Since(begun); took > firstPicture/2 {
 		t.Errorf("two interrupted pictures and Close took %v", took)
 	}
-	if got := len(children(t)); got != before {
+	if got := len(gsttest.Children(t, os.Getpid())); got != before {
 		t.Errorf("%d processes after Close, want %d", got, before)
+	}
+}
+
+// A new process that cannot be had is a failure of the encoder as well, from which a program may
+// recover.
+func TestGStreamerCannotRestart(t *testing.T) {
+	f := softwareElement(t)
+	o := smallOptions()
+	e := mustEncoder(t, f, o)
+	if _, err := e.Encode(plain(o, 0), false); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := e.Encode(plain(o, 0), true); !errors.Is(err, ErrEncoderLost) || !strings.Contains(err.Error(), "gstreamer1.0-tools") {
+		t.Errorf("Encode: %v, want ErrEncoderLost with the reason", err)
+	}
+}
+
+// An encoder that waits for later pictures cannot be used live, and the error says so.
+func TestGStreamerHoldsBack(t *testing.T) {
+	softwareElement(t)
+	o := smallOptions()
+	b, err := openPipeline(o, "x264enc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Encoder{options: o, name: "gst test", backend: b}
+	defer e.Close()
+	b.(*pipeline).begun = true // the first picture would have longer
+	if _, err := e.Encode(plain(o, 0), false); !errors.Is(err, ErrEncoderLost) || !strings.Contains(err.Error(), "within 2s; it hangs, or it holds pictures back") {
+		t.Errorf("Encode: %v, want that pictures are held back", err)
+	}
+}
+
+// Players must not take the colours for others than the pictures have, whatever their size.
+func TestGStreamerColours(t *testing.T) {
+	f := softwareElement(t)
+	for _, size := range [][2]int{{320, 240}, {320, 720}, {322, 720}, {320, 1080}} {
+		o := smallOptions()
+		o.Width, o.Height = size[0], size[1]
+		au, err := mustEncoder(t, f, o).Encode(plain(o, 100), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sequence, _ := au.ParameterSets()
+		var sps h264.SPS
+		if err := sps.Unmarshal(sequence); err != nil {
+			t.Fatal(err)
+		}
+		const smpte170M = 6 // BT.601 in ITU-T H.264, table E-5
+		if v := sps.VUI; v == nil || v.VideoFullRangeFlag || v.MatrixCoefficients != smpte170M {
+			t.Errorf("%v pixels: colours are %+v, want those of BT.601 in the limited range", size, v)
+		}
 	}
 }
 
@@ -287,14 +308,12 @@ func TestFindEncoderByMachine(t *testing.T) {
 		"Orin Nano":       {fmt.Sprintf(has, 0, 0), noNVENC, EncoderName(), "gst x264enc", "Cannot identify device '/dev/v4l2-nvenc'", "Cannot identify device"},
 		"PC":              {fmt.Sprintf(has, 1, 0), works, EncoderName(), "gst x264enc", "", ""},
 		"PC without ugly": {fmt.Sprintf(has, 1, 1), works, EncoderName(), "error: no element x264enc; install", "", ""},
+		"inspector fails": {"echo broken >&2; exit 127", works, EncoderName(), "error: gst-inspect-1.0 ended: exit status 127 (broken)", "look for the element nvv4l2h264enc", ""},
 		"without bad":     {fmt.Sprintf(has, 1, 0), nothing, EncoderName(), `error: no element "h264parse"`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			launcher(t, test.launch)
-			dir, _, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
-			if err := os.WriteFile(filepath.Join(dir, "gst-inspect-1.0"), []byte("#!/bin/sh\n"+test.inspect+"\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			gsttest.Script(t, "gst-launch-1.0", test.launch)
+			gsttest.Script(t, "gst-inspect-1.0", test.inspect)
 			auto, err := FindEncoder(t.Context(), encoder.Auto, "")
 			if err != nil || auto.Name() != test.auto || !strings.Contains(auto.Note(), test.autoNote) || (auto.Note() != "") != (test.autoNote != "") {
 				t.Errorf("auto is %q, %v, note %q; want %q, note %q", auto.Name(), err, auto.Note(), test.auto, test.autoNote)
@@ -350,7 +369,7 @@ func TestEncoderPipeline(t *testing.T) {
 func TestNVIDIAPipeline(t *testing.T) {
 	o := EncoderOptions{Width: 1920, Height: 1080, FPS: 29.97, BitrateKbps: 4000, KeyInterval: 2 * time.Second}
 	p := &pipeline{options: o, elements: nvidia().pipeline(o)}
-	want := "fdsrc fd=0 blocksize=1048576 ! rawvideoparse format=i420 width=1920 height=1080 framerate=2997/100" +
+	want := "fdsrc fd=0 blocksize=1048576 ! rawvideoparse format=i420 width=1920 height=1080 framerate=2997/100 colorimetry=bt601" +
 		" ! nvvidconv ! video/x-raw(memory:NVMM),format=NV12" +
 		" ! nvv4l2h264enc control-rate=1 bitrate=4000000 iframeinterval=60 idrinterval=60 insert-sps-pps=true preset-level=1 maxperf-enable=true" +
 		" ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au" +

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/robustnet-edge/robustnet/edge/encoder"
+	"github.com/robustnet-edge/robustnet/internal/gstlaunch/gsttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -93,9 +94,10 @@ func mustEncoder(t testing.TB, f EncoderFactory, o EncoderOptions) *Encoder {
 // softwareElement finds GStreamer's element, or skips.
 func softwareElement(t testing.TB) EncoderFactory {
 	t.Helper()
+	gsttest.Need(t, "videotestsrc", "rawvideoparse", "x264enc", "h264parse", "gdppay")
 	f, err := FindEncoder(t.Context(), encoder.GStreamer, "")
 	if err != nil {
-		t.Skipf("GStreamer's encoder is not here; run make setup: %v", err)
+		t.Fatal(err)
 	}
 	return f
 }
