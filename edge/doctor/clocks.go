@@ -23,7 +23,7 @@ func Clocks(r telemetry.Reading) []Finding {
 	return findings
 }
 
-// limits compares the limits that are set with what the cores can do.
+// limits compares the limits that are set with what cores and GPU can do.
 func limits(r telemetry.Reading) (f Finding, known bool) {
 	f = Finding{What: "clocks", State: OK}
 	var parts []string
@@ -37,9 +37,18 @@ func limits(r telemetry.Reading) (f Finding, known bool) {
 			parts = append(parts, fmt.Sprintf("cores %s are held to %.2f of %.2f GHz", c.Cores, c.MaxFrequencyHertz/1e9, c.HardwareHertz/1e9))
 		}
 	}
+	if len(r.CoresOff) > 0 {
+		f.State, known = Slow, true
+		parts = append(parts, "cores "+strings.Trim(fmt.Sprint(r.CoresOff), "[]")+" are off")
+	}
 	if g := r.GPU; g != nil && g.MaxFrequencyHertz > 0 {
 		known = true
-		parts = append(parts, fmt.Sprintf("GPU up to %.0f MHz", g.MaxFrequencyHertz/1e6))
+		if g.MaxFrequencyHertz < 0.99*g.HardwareHertz {
+			f.State = Slow
+			parts = append(parts, fmt.Sprintf("the GPU is held to %.0f of %.0f MHz", g.MaxFrequencyHertz/1e6, g.HardwareHertz/1e6))
+		} else {
+			parts = append(parts, fmt.Sprintf("GPU up to %.0f MHz", g.MaxFrequencyHertz/1e6))
+		}
 	}
 	f.Text = strings.Join(parts, "; ")
 	if f.Text == "" {

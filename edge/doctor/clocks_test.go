@@ -33,6 +33,11 @@ func TestClocks(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	slow = telemetry.Reading{GPU: &telemetry.GPU{MaxFrequencyHertz: 612e6, HardwareHertz: 1020e6}, CoresOff: []int{4, 5}}
+	held := doctor.Clocks(slow)
+	if want := "cores 4 5 are off; the GPU is held to 612 of 1020 MHz"; len(held) != 1 || held[0].State != doctor.Slow || held[0].Text != want {
+		t.Errorf("got %+v, want that %s", held, want)
+	}
 	if none := doctor.Clocks(telemetry.Reading{}); len(none) != 0 {
 		t.Errorf("of nothing: %+v", none)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type gpuFiles struct {
 	load    string // empty where the driver has none
 	current string
 	limit   string
+	all     string // lists what can be chosen
 }
 
 // findGPU returns the GPU, if there is one, as a list.
@@ -41,6 +43,7 @@ func findGPU(root string) []gpuFiles {
 	return []gpuFiles{{
 		name: tidy(name), load: optional(filepath.Join(path, "device", "load")),
 		current: filepath.Join(path, "cur_freq"), limit: filepath.Join(path, "max_freq"),
+		all: filepath.Join(path, "available_frequencies"),
 	}}
 }
 
@@ -66,6 +69,7 @@ func (g gpuFiles) read() (GPU, error) {
 		return GPU{}, err
 	}
 	gpu.FrequencyHertz, gpu.MaxFrequencyHertz = float64(hertz), float64(firstOf(maxHertz, g.limit))
+	gpu.HardwareHertz = greatest(g.all)
 	if g.load != "" {
 		if load, loadErr := number(g.load, 0, 1000); loadErr == nil {
 			ratio := float64(load) / 1000
@@ -76,6 +80,57 @@ func (g gpuFiles) read() (GPU, error) {
 		return GPU{}, cmp.Or(err, errNothing)
 	}
 	return gpu, nil
+}
+
+// greatest returns the highest frequency of a list, 0 where there is none.
+func greatest(path string) float64 {
+	text, err := line(path)
+	if err != nil {
+		return 0
+	}
+	most := int64(0)
+	for _, field := range strings.Fields(text) {
+		hertz, err := strconv.ParseInt(field, 10, 64)
+		if err != nil || hertz < 0 || hertz > maxHertz {
+			return 0
+		}
+		most = max(most, hertz)
+	}
+	return float64(most)
+}
+
+// coresOff returns the cores that are there and switched off.
+func coresOff(root string) []int {
+	dir := filepath.Join(root, "sys/devices/system/cpu")
+	present, there := cores(filepath.Join(dir, "present"))
+	online, known := cores(filepath.Join(dir, "online"))
+	if !there || !known {
+		return nil
+	}
+	return slices.DeleteFunc(present, func(n int) bool { return slices.Contains(online, n) })
+}
+
+// cores reads a list such as "0-3,6".
+func cores(path string) (numbers []int, ok bool) {
+	text, err := line(path)
+	if err != nil || text == "" {
+		return nil, false
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		first, err1 := strconv.ParseUint(from, 10, 16)
+		last, err2 := first, error(nil)
+		if isRange {
+			last, err2 = strconv.ParseUint(to, 10, 16)
+		}
+		if err1 != nil || err2 != nil || last < first || last-first >= maxSensors || len(numbers) > maxSensors {
+			return nil, false
+		}
+		for n := first; n <= last; n++ {
+			numbers = append(numbers, int(n))
+		}
+	}
+	return numbers, true
 }
 
 // errNothing is that of a sensor all of whose values are unknown.

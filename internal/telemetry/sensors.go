@@ -58,6 +58,7 @@ func (s *Sensors) Read() Reading {
 		return err
 	})
 	s.cpus.each(s.root, func(c cpuFiles) error { return appendRead(&r.CPUs, c.read) })
+	r.CoresOff = coresOff(s.root)
 	s.counters.each(s.root, func(c counterFiles) error { return appendRead(&r.Counters, c.read) })
 	s.cooling.each(s.root, func(f thermalFiles) error { return appendRead(&r.Cooling, f.cooling) })
 	s.readRails(&r)

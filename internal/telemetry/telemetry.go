@@ -15,9 +15,11 @@ import (
 type Reading struct {
 	Zones []Zone
 	// GPU is the integrated one; those on PCI Express are not seen.
-	GPU   *GPU
-	CPUs  []CPU
-	Rails []Rail
+	GPU  *GPU
+	CPUs []CPU
+	// CoresOff are the numbers of the cores that are switched off, as some power modes do.
+	CoresOff []int
+	Rails    []Rail
 	// TotalWatts is the power of the module, 0 where it is not known: that of the rail at its
 	// input, or the sum of the rails where a module is known to have them side by side. What
 	// the carrier board takes is not in it.
@@ -43,8 +45,8 @@ type GPU struct {
 	// not tell.
 	LoadRatio *float64
 	// The frequencies are 0 where they are unknown. Max is the limit that is set, for example
-	// by nvpmodel.
-	FrequencyHertz, MaxFrequencyHertz float64
+	// by nvpmodel, and Hardware the highest of those that the driver lists.
+	FrequencyHertz, MaxFrequencyHertz, HardwareHertz float64
 }
 
 // CPU is those cores that share a clock.

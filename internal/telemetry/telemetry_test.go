@@ -24,10 +24,17 @@ func describe(r telemetry.Reading) string {
 		if g.LoadRatio != nil {
 			load = fmt.Sprint(*g.LoadRatio)
 		}
-		fmt.Fprintf(&b, "gpu %s %v of %v load %s\n", g.Name, g.FrequencyHertz, g.MaxFrequencyHertz, load)
+		hardware := ""
+		if g.HardwareHertz != 0 {
+			hardware = fmt.Sprintf(" of %v", g.HardwareHertz)
+		}
+		fmt.Fprintf(&b, "gpu %s %v of %v%s load %s\n", g.Name, g.FrequencyHertz, g.MaxFrequencyHertz, hardware, load)
 	}
 	for _, c := range r.CPUs {
 		fmt.Fprintf(&b, "%s cores %s %s %v of %v of %v\n", c.Policy, c.Cores, c.Governor, c.FrequencyHertz, c.MaxFrequencyHertz, c.HardwareHertz)
+	}
+	if len(r.CoresOff) > 0 {
+		fmt.Fprintf(&b, "off %v\n", r.CoresOff)
 	}
 	for _, rail := range r.Rails {
 		fmt.Fprintf(&b, "rail %s %.3f\n", rail.Name, rail.Watts)
@@ -54,7 +61,7 @@ zone gpu-thermal 62.687
 zone soc0-thermal 60.125
 zone tj-thermal 62.687
 hottest gpu-thermal
-gpu 17000000.gpu 9.18e+08 of 1.02e+09 load 0.873
+gpu 17000000.gpu 9.18e+08 of 1.02e+09 of 1.02e+09 load 0.873
 policy0 cores 0 1 2 3 schedutil 1.1904e+09 of 1.728e+09 of 1.728e+09
 policy4 cores 4 5 schedutil 1.728e+09 of 1.728e+09 of 1.728e+09
 rail VDD_IN 15.600
@@ -136,6 +143,7 @@ func TestOne(t *testing.T) {
 		zone   = "sys/class/thermal/thermal_zone0/"
 		cool   = "sys/class/thermal/cooling_device0/"
 		gpu    = "sys/class/devfreq/17000000.gpu/"
+		cpus   = "sys/devices/system/cpu/"
 		policy = "sys/devices/system/cpu/cpufreq/policy0/"
 		ina    = "sys/class/hwmon/hwmon0/"
 		mode   = "var/lib/nvpmodel/status"
@@ -174,6 +182,16 @@ func TestOne(t *testing.T) {
 		"load beyond all":           {telemetrytest.Files{gpu + "cur_freq": "306000000\n", gpu + "device/load": "1001\n"}, "gpu 17000000.gpu 3.06e+08 of 0 load unknown\n"},
 		"nothing of the GPU":        {telemetrytest.Files{gpu + "cur_freq": "fast\n", gpu + "device/load": "-1\n"}, ""},
 		"clock beyond all":          {telemetrytest.Files{gpu + "cur_freq": "18446744073709551616\n", gpu + "max_freq": "1000\n"}, ""},
+		"clocks to choose":          {telemetrytest.Files{gpu + "cur_freq": "306000000\n", gpu + "max_freq": "612000000\n", gpu + "available_frequencies": "1020000000 306000000 612000000\n"}, "gpu 17000000.gpu 3.06e+08 of 6.12e+08 of 1.02e+09 load unknown\n"},
+		"clocks, garbage":           {telemetrytest.Files{gpu + "cur_freq": "306000000\n", gpu + "available_frequencies": "1020000000 much\n"}, "gpu 17000000.gpu 3.06e+08 of 0 load unknown\n"},
+		"clocks beyond all":         {telemetrytest.Files{gpu + "cur_freq": "306000000\n", gpu + "available_frequencies": "9223372036854775807\n"}, "gpu 17000000.gpu 3.06e+08 of 0 load unknown\n"},
+		"cores off":                 {telemetrytest.Files{cpus + "present": "0-5\n", cpus + "online": "0-1,3\n"}, "off [2 4 5]\n"},
+		"all cores on":              {telemetrytest.Files{cpus + "present": "0-5\n", cpus + "online": "0-5\n"}, ""},
+		"cores on, not known":       {telemetrytest.Files{cpus + "present": "0-5\n"}, ""},
+		"cores, garbage":            {telemetrytest.Files{cpus + "present": "0-5\n", cpus + "online": "0-x\n"}, ""},
+		"cores, backwards":          {telemetrytest.Files{cpus + "present": "5-0\n", cpus + "online": "0\n"}, ""},
+		"cores beyond all":          {telemetrytest.Files{cpus + "present": "0-65535\n", cpus + "online": "0\n"}, ""},
+		"many lists of cores":       {telemetrytest.Files{cpus + "present": "0" + strings.Repeat(",0-500", 600), cpus + "online": "0\n"}, ""},
 		"other clocks":              {telemetrytest.Files{"sys/class/devfreq/15340000.vic/cur_freq": "115200000\n"}, ""},
 		"video engine alone":        {telemetrytest.Files{"sys/class/devfreq/gpu-nvd-0/cur_freq": "115200000\n"}, "gpu gpu-nvd-0 1.152e+08 of 0 load unknown\n"},
 		"governor alone":            {telemetrytest.Files{policy + "scaling_governor": "powersave\n"}, "policy0 cores 0 powersave 0 of 0 of 0\n"},
