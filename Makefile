@@ -40,9 +40,14 @@ build: setup
 setup:
 	@packaging/setup.sh
 
+# What the tests of cameras and encoders through GStreamer run. plugins-bad has gdppay and
+# h264parse and brings -good and -base, plugins-ugly has x264enc.
+GSTREAMER = gstreamer1.0-tools gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
 test: lint
+	@packaging/setup.sh $(GSTREAMER)
 	go test -tags '$(TAGS)' ./...
-	go test -race -short ./camera/... ./edge/... ./internal/telemetry ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
+	go test -race -short ./camera/... ./edge/... ./internal/gstlaunch ./internal/tail ./internal/telemetry ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
 	$(MAKE) test-vm-light
 
 lint: setup
