@@ -90,7 +90,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(usageTemplate())
 	addSettings(root)
-	root.AddCommand(newCheck(), newConfig(), newDoctor(), newHealthz(), newVersion())
+	root.AddCommand(newCheck(), newConfig(), newDoctor(), newHealthz(), newManual(), newVersion())
 	return root
 }
 

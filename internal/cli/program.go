@@ -60,6 +60,7 @@ func (p Program) root() *cobra.Command {
 	root.SetFlagErrorFunc(FlagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}\nExit codes:\n" + p.Exits + "{{end}}")
 	root.AddCommand(p.Commands...)
+	root.AddCommand(NewManual(Manual{Exits: p.Exits}))
 	return root
 }
 

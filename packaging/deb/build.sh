@@ -82,6 +82,7 @@ for program in robustnet-edge robustnet-quantize; do
 	"build/$program" completion bash >"$stage/bash/$program"
 	"build/$program" completion zsh >"$stage/zsh/_$program"
 	"build/$program" completion fish >"$stage/fish/$program.fish"
+	"build/$program" manual | gzip -9n >"$stage/man1/$program.1.gz"
 done
 
 cp packaging/deb/copyright "$stage/doc/copyright"
