@@ -16,11 +16,11 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/camera/internal/live"
 	"github.com/robustnet-edge/robustnet/camera/internal/picture"
 	"github.com/robustnet-edge/robustnet/internal/gstlaunch"
 )
@@ -28,17 +28,12 @@ import (
 // source is one running pipeline. Its goroutine, which the WaitGroup counts, ends with the
 // process; Close ends both.
 type source struct {
+	*live.Feed
 	uri     camera.URI
-	name    string
 	process *gstlaunch.Process
 	opened  time.Time
-	frames  *camera.Slot[*camera.Frame]
 	info    camera.Info   // set before ready is closed
 	ready   chan struct{} // closed with the first picture
-	done    chan struct{} // closed by the first fail
-	once    sync.Once
-	cause   error // why done is closed
-	skipped atomic.Uint64
 	wg      sync.WaitGroup
 
 	// Of the goroutine.
@@ -75,26 +70,23 @@ type source struct {
 // missing element and a text that is no pipeline wrap [camera.ErrPermanent]. No error holds a
 // password that is in the pipeline.
 func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source, error) {
-	s := &source{
-		uri: uri, name: uri.Redacted(), opened: time.Now(), frames: camera.NewSlot[*camera.Frame](),
-		ready: make(chan struct{}), done: make(chan struct{}), number: -1,
-	}
+	s := &source{Feed: live.NewFeed(uri.Redacted()), uri: uri, opened: time.Now(), ready: make(chan struct{}), number: -1}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("open camera %s: %w", s.name, err)
+		return nil, fmt.Errorf("open camera %s: %w", s.Name, err)
 	}
 	pipeline, err := pipelineOf(uri, want)
 	if err != nil {
-		return nil, camera.Permanent(fmt.Errorf("open camera %s: %w", s.name, err))
+		return nil, camera.Permanent(fmt.Errorf("open camera %s: %w", s.Name, err))
 	}
 	if s.process, err = gstlaunch.Start(gstlaunch.Options{Pipeline: pipeline}); err != nil {
-		return nil, fmt.Errorf("open camera %s: %w", s.name, s.explain(err))
+		return nil, fmt.Errorf("open camera %s: %w", s.Name, s.explain(err))
 	}
-	s.wg.Go(func() { s.fail(s.receive()) })
+	s.wg.Go(func() { s.Fail(s.receive()) })
 	select {
 	case <-s.ready:
 		return s, nil
-	case <-s.done:
-		err = s.cause
+	case <-s.Done():
+		err = s.Cause()
 	case <-ctx.Done():
 		err = fmt.Errorf("the pipeline runs but delivers no picture%s: %w", s.adviceOnSilence(), ctx.Err())
 	}
@@ -103,7 +95,7 @@ func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source,
 		return s, nil
 	default:
 	}
-	return nil, errors.Join(fmt.Errorf("open camera %s: %w", s.name, err), s.Close())
+	return nil, errors.Join(fmt.Errorf("open camera %s: %w", s.Name, err), s.Close())
 }
 
 // adviceOnSilence says what helps, or how to find out.
@@ -185,12 +177,10 @@ func (s *source) picture(p gstlaunch.Packet) error {
 	}
 	s.stamp(f, p)
 	if s.read++; s.read == 1 {
-		s.info = camera.Info{Name: s.name, Width: f.Width, Height: f.Height, FPS: s.video.FPS, Live: true}
+		s.info = camera.Info{Name: s.Name, Width: f.Width, Height: f.Height, FPS: s.video.FPS, Live: true}
 		close(s.ready)
 	}
-	if s.frames.Put(f) {
-		s.skipped.Add(1)
-	}
+	s.Put(f)
 	return nil
 }
 
@@ -229,7 +219,7 @@ func (s *source) stamp(f *camera.Frame, p gstlaunch.Packet) {
 	f.PTS -= s.first
 	// A number that jumps back belongs to another count.
 	if p.Number > s.number && s.number >= 0 {
-		s.skipped.Add(uint64(p.Number - s.number - 1))
+		s.Skipped.Add(uint64(p.Number - s.number - 1))
 	}
 	s.number = p.Number
 }
@@ -261,46 +251,19 @@ type because struct {
 
 func (b because) Unwrap() []error { return []error{b.error, b.reason} }
 
-// fail ends the source; the first cause is kept.
-func (s *source) fail(cause error) {
-	s.once.Do(func() {
-		s.cause = cause
-		close(s.done)
-		s.frames.Close()
-	})
-}
-
 // Info implements [camera.Source].
 func (s *source) Info() camera.Info { return s.info }
 
-// Read implements [camera.Source].
-func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
-	f, err := s.frames.Take(ctx)
-	if errors.Is(err, io.EOF) {
-		if err = s.cause; err == io.EOF { // set before the slot was closed
-			return nil, io.EOF
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read camera %s: %w", s.name, err)
-	}
-	f.Skipped = s.skipped.Swap(0)
-	return f, nil
-}
-
 // Close implements [camera.Source].
 func (s *source) Close() error {
-	s.fail(fs.ErrClosed)
+	s.Fail(fs.ErrClosed)
 	err := s.process.Stop()
 	s.process.SetDeadline(time.Now()) // if a driver holds the process, it holds the pipe
 	s.wg.Wait()
 	s.process.Close()
-	// Take does not block on a closed slot.
-	if f, err := s.frames.Take(context.Background()); err == nil {
-		f.Release()
-	}
+	s.Drain()
 	if err != nil {
-		return fmt.Errorf("close camera %s: %w", s.name, err)
+		return fmt.Errorf("close camera %s: %w", s.Name, err)
 	}
 	return nil
 }

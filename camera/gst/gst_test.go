@@ -141,7 +141,7 @@ func TestNewestIsKept(t *testing.T) {
 	inner := src.(*source)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for begun := time.Now(); inner.skipped.Load() < 50; <-tick.C {
+	for begun := time.Now(); inner.Skipped.Load() < 50; <-tick.C {
 		if time.Since(begun) > patience {
 			t.Fatal("no pictures are skipped")
 		}

@@ -96,7 +96,7 @@ func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rt
 	giveUp := func() {
 		a.lost()
 		if a.started { // before the first key frame, nothing could be decoded
-			s.skipped.Add(1)
+			s.Skipped.Add(1)
 		}
 	}
 	onPacket := func(pkt *rtp.Packet) {
@@ -122,7 +122,7 @@ func (s *source) receiveCoded(m *description.Media, f format.Format, c codec, rt
 			waiting = false
 		default: // the decoder is too slow: catch up at the next key frame
 			waiting = true
-			s.skipped.Add(1)
+			s.Skipped.Add(1)
 		}
 	}
 	return stream{media: m, format: f, onPacket: onPacket}, nil
@@ -136,7 +136,7 @@ func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan un
 		var u unit
 		select {
 		case u = <-units:
-		case <-s.done:
+		case <-s.Done():
 			return
 		}
 		found := c.findSPS(u.nalus)
@@ -160,7 +160,7 @@ func (s *source) decode(ffmpeg string, c codec, params [][]byte, units <-chan un
 			sps = bytes.Clone(found)
 		}
 		if err != nil {
-			s.fail(err)
+			s.Fail(err)
 			return
 		}
 		if d.write(u.nalus, u.stamp) != nil {
@@ -183,7 +183,7 @@ func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
 	}
 	s.setInfo(w, h, fps, c.name)
 	s.wg.Go(func() {
-		<-s.done
+		<-s.Done()
 		d.kill()
 	})
 	s.wg.Go(func() {
@@ -195,7 +195,7 @@ func (s *source) begin(ffmpeg string, c codec, sps []byte) (*decoder, error) {
 			s.put(f)
 		}
 		d.kill()
-		s.fail(d.wait())
+		s.Fail(d.wait())
 	})
 	return d, nil
 }
@@ -204,7 +204,7 @@ func (s *source) setInfo(width, height int, fps float64, format string) {
 	if !(fps > 0 && fps <= 240) { // cameras write much nonsense here
 		fps = 0
 	}
-	s.info = camera.Info{Name: s.name, Width: width, Height: height, FPS: fps, Live: true, Format: format}
+	s.info = camera.Info{Name: s.Name, Width: width, Height: height, FPS: fps, Live: true, Format: format}
 	close(s.ready)
 }
 
@@ -234,7 +234,7 @@ type jpegUnit struct {
 func (s *source) receiveJPEG(m *description.Media, f format.Format, rtpDecoder jpegDecoder) stream {
 	pictures := camera.NewSlot[jpegUnit]()
 	s.wg.Go(func() {
-		<-s.done
+		<-s.Done()
 		pictures.Close()
 	})
 	s.wg.Go(func() { s.decodeJPEGs(pictures) })
@@ -245,12 +245,12 @@ func (s *source) receiveJPEG(m *description.Media, f format.Format, rtpDecoder j
 		if err != nil {
 			if pkt.Marker {
 				a.lost()
-				s.skipped.Add(1)
+				s.Skipped.Add(1)
 			}
 			return
 		}
 		if pictures.Put(jpegUnit{data: data, stamp: a.picture(pkt)}) {
-			s.skipped.Add(1)
+			s.Skipped.Add(1)
 		}
 	}}
 }
@@ -270,10 +270,10 @@ func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
 		m, err := decodeJPEG(&header, u.data)
 		if err != nil {
 			if bad++; bad > maxBadJPEGs {
-				s.fail(fmt.Errorf("%d JPEGs in a row cannot be decoded: %w", bad, err))
+				s.Fail(fmt.Errorf("%d JPEGs in a row cannot be decoded: %w", bad, err))
 				return
 			}
-			s.skipped.Add(1)
+			s.Skipped.Add(1)
 			continue
 		}
 		bad = 0
@@ -283,7 +283,7 @@ func (s *source) decodeJPEGs(pictures *camera.Slot[jpegUnit]) {
 		}
 		err = s.putJPEG(pool, m, u.stamp)
 		if err = errors.Join(err, m.Close()); err != nil {
-			s.fail(err)
+			s.Fail(err)
 			return
 		}
 	}
@@ -322,7 +322,5 @@ func (s *source) putJPEG(pool *camera.Pool, m gocv.Mat, at stamp) error {
 
 // put hands a frame to Read, in place of one that it was too slow to take.
 func (s *source) put(f *camera.Frame) {
-	if s.frames.Put(f) {
-		s.skipped.Add(1)
-	}
+	s.Put(f)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 
 	"github.com/robustnet-edge/robustnet/camera"
+	"github.com/robustnet-edge/robustnet/camera/internal/live"
 )
 
 // defaultTimeout is how long the camera may leave a request unanswered, or send nothing.
@@ -27,18 +28,12 @@ const defaultTimeout = 5 * time.Second
 // source is one playing camera. Its goroutines are the client's own and those that the
 // WaitGroup counts; Close ends them all.
 type source struct {
-	name   string
+	*live.Feed
 	client *gortsplib.Client
-	frames *camera.Slot[*camera.Frame]
 	info   camera.Info   // set before ready is closed
 	ready  chan struct{} // closed when the size is known
-	done   chan struct{} // closed by the first fail
-	once   sync.Once
-	// skipped counts the pictures that were given up since the last frame was read.
-	skipped atomic.Uint64
 	// obstacle is what keeps the first picture from being decoded: a string, or nothing.
 	obstacle atomic.Value
-	cause    error // why done is closed
 	wg       sync.WaitGroup
 }
 
@@ -64,10 +59,7 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 	if err != nil { // the cause may quote the password
 		return nil, camera.Permanent(fmt.Errorf("open camera %s: address is not a valid URL", name))
 	}
-	s := &source{
-		name: name, frames: camera.NewSlot[*camera.Frame](),
-		ready: make(chan struct{}), done: make(chan struct{}),
-	}
+	s := &source{Feed: live.NewFeed(name), ready: make(chan struct{})}
 	timeout := uri.Duration("timeout", defaultTimeout)
 	s.client = &gortsplib.Client{
 		Scheme: address.Scheme, Host: address.Host, ReadTimeout: timeout, WriteTimeout: timeout,
@@ -78,9 +70,9 @@ func Open(ctx context.Context, uri camera.URI, _ camera.Want) (camera.Source, er
 	if err := s.client.Start(); err != nil {
 		return nil, fmt.Errorf("open camera %s: %w", name, err)
 	}
-	s.wg.Go(func() { s.fail(fmt.Errorf("connection ended: %w", noEOF(s.client.Wait()))) })
+	s.wg.Go(func() { s.Fail(fmt.Errorf("connection ended: %w", noEOF(s.client.Wait()))) })
 	stop := context.AfterFunc(ctx, func() {
-		s.fail(ctx.Err())
+		s.Fail(ctx.Err())
 		s.client.Close()
 	})
 	err = s.play(address)
@@ -178,18 +170,9 @@ func (s *source) waitReady() error {
 	select {
 	case <-s.ready:
 		return nil
-	case <-s.done:
-		return s.cause
+	case <-s.Done():
+		return s.Cause()
 	}
-}
-
-// fail ends the source; the first cause is kept.
-func (s *source) fail(cause error) {
-	s.once.Do(func() {
-		s.cause = cause
-		close(s.done)
-		s.frames.Close()
-	})
 }
 
 // noEOF turns the end of a connection into a fault, since io.EOF means the regular end of
@@ -220,27 +203,11 @@ func explain(err error) error {
 // Info implements [camera.Source].
 func (s *source) Info() camera.Info { return s.info }
 
-// Read implements [camera.Source].
-func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
-	f, err := s.frames.Take(ctx)
-	if errors.Is(err, io.EOF) {
-		err = s.cause // set before the slot was closed
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read camera %s: %w", s.name, err)
-	}
-	f.Skipped = s.skipped.Swap(0)
-	return f, nil
-}
-
 // Close implements [camera.Source].
 func (s *source) Close() error {
-	s.fail(fs.ErrClosed)
+	s.Fail(fs.ErrClosed)
 	s.client.Close()
 	s.wg.Wait()
-	// Take does not block on a closed slot.
-	if f, err := s.frames.Take(context.Background()); err == nil {
-		f.Release()
-	}
+	s.Drain()
 	return nil
 }

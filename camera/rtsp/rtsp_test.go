@@ -274,7 +274,7 @@ func TestSkippedPicturesAreCounted(t *testing.T) {
 	}
 	f.Release()
 	inner := src.(*source)
-	for inner.skipped.Load() < 5 { // give frames up instead of reading them
+	for inner.Skipped.Load() < 5 { // give frames up instead of reading them
 		if err := t.Context().Err(); err != nil {
 			t.Fatal(err)
 		}
