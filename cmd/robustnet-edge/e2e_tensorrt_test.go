@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,34 +14,14 @@ import (
 	"github.com/robustnet-edge/robustnet/onnx"
 	"github.com/robustnet-edge/robustnet/trt"
 	"github.com/robustnet-edge/robustnet/trt/nvinfer"
-	"github.com/robustnet-edge/robustnet/trt/trttest"
+	"github.com/robustnet-edge/robustnet/trt/nvinfer/faketest"
 )
 
-// fakeTensorRT builds the fake of the first folder in TENSORRT_INCLUDE, has this process and its
-// children use it, and returns an engine file of the default model.
+// fakeTensorRT has this process and its children use a TensorRT without a GPU, and returns an
+// engine file of the default model.
 func fakeTensorRT(t *testing.T) (engine string) {
 	t.Helper()
-	folders := filepath.SplitList(os.Getenv("TENSORRT_INCLUDE"))
-	if len(folders) == 0 {
-		t.Skip("set TENSORRT_INCLUDE to the folder of TensorRT's headers")
-	}
-	t.Setenv("ROBUSTNET_MODEL_LIBRARY", trttest.Library(t))
-	build := exec.Command("../../packaging/build-tensorrt-fake.sh")
-	build.Env = append(os.Environ(), "TENSORRT_INCLUDE="+folders[0], "SANITIZE=")
-	out, err := build.CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the fake: %v\n%s", err, out)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	shims, err := filepath.Glob(filepath.Join("../..", lines[len(lines)-1], "librobustnet-trt*.so"))
-	if err != nil || len(shims) != 1 {
-		t.Fatalf("shims %v, %v", shims, err)
-	}
-	shim, err := filepath.Abs(shims[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("ROBUSTNET_TENSORRT_LIBRARY", shim)
+	faketest.Use(t)
 	return buildEngine(t)
 }
 
@@ -82,32 +61,57 @@ func buildEngine(t *testing.T) string {
 // does: on the way through plan, description, shared memory and CUDA graph no mask may change.
 func TestTensorRTMasks(t *testing.T) {
 	engine := fakeTensorRT(t)
-	const camera, frames = "synthetic:?size=640x360&fps=15&pace=0", 6
-	masks := func(args ...string) map[string][]byte {
-		dir := t.TempDir()
-		process(t, headless(append(args, "--camera", camera, "--frames", fmt.Sprint(frames), "--masks", dir)...)...)
-		files := map[string][]byte{}
-		for _, name := range fileNames(t, dir) {
-			content, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[name] = content
-		}
-		return files
-	}
-	want := masks()
+	here := func(t *testing.T, args ...string) { process(t, args...) }
+	want := masks(t, here)
 	for fault, note := range map[string]string{"": "with a graph", "capture": "capture refused"} {
 		t.Setenv("FAKE_CUDA_FAULT", fault)
-		got := masks("--model", engine)
-		if len(want) != frames || len(got) != frames {
-			t.Fatalf("%s: %d and %d masks, want %d", note, len(want), len(got), frames)
+		sameMasks(t, note, masks(t, here, "--model", engine), want)
+	}
+	// Shim, TensorRT and CUDA with the sanitizers of addresses and undefined behaviour, which a
+	// process has from its start or not at all.
+	t.Setenv("FAKE_CUDA_FAULT", "")
+	for _, variable := range faketest.Sanitizers(t, faketest.Shim(t, faketest.Headers(t)[0], true)) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	sameMasks(t, "with the sanitizers", masks(t, elsewhere, "--model", engine), want)
+}
+
+const maskFrames = 6
+
+// masks are those of a drive, by the names of their files.
+func masks(t *testing.T, run func(t *testing.T, args ...string), args ...string) map[string][]byte {
+	t.Helper()
+	dir, files := t.TempDir(), map[string][]byte{}
+	run(t, headless(append(args, "--camera", "synthetic:?size=640x360&fps=15&pace=0", "--frames", fmt.Sprint(maskFrames), "--masks", dir)...)...)
+	for _, name := range fileNames(t, dir) {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
 		}
-		for name := range want {
-			if !bytes.Equal(got[name], want[name]) {
-				t.Errorf("%s: mask %s differs from ONNX Runtime's", note, name)
-			}
+		files[name] = content
+	}
+	return files
+}
+
+func sameMasks(t *testing.T, note string, got, want map[string][]byte) {
+	t.Helper()
+	if len(want) != maskFrames || len(got) != maskFrames {
+		t.Fatalf("%s: %d and %d masks, want %d", note, len(want), len(got), maskFrames)
+	}
+	for name := range want {
+		if !bytes.Equal(got[name], want[name]) {
+			t.Errorf("%s: mask %s differs from ONNX Runtime's", note, name)
 		}
+	}
+}
+
+// elsewhere runs a command line in a process of its own, to an end that must be a good one.
+func elsewhere(t *testing.T, args ...string) {
+	t.Helper()
+	p := spawn(t, args...)
+	if code := p.within(patience).ExitCode(); code != cli.OK {
+		t.Fatalf("exit code %d, want 0", code)
 	}
 }
 

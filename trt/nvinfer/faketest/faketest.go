@@ -30,6 +30,9 @@ func Shim(tb testing.TB, headers string, sanitized bool) string {
 	tb.Helper()
 	_, self, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(self), "..", "..", "..")
+	for _, pattern := range []string{"trt/nvinfer/shim/*", "trt/nvinfer/shim/cuda/*", "trt/nvinfer/fake/*", "trt/nvinfer/fake/generate/*", "packaging/build-tensorrt*.sh"} {
+		consult(tb, filepath.Join(root, pattern))
+	}
 	build := exec.Command(filepath.Join(root, "packaging", "build-tensorrt-fake.sh"))
 	build.Env = append(os.Environ(), "TENSORRT_INCLUDE="+headers, "SANITIZE=")
 	if sanitized {
@@ -47,6 +50,21 @@ func Shim(tb testing.TB, headers string, sanitized bool) string {
 	return shims[0]
 }
 
+// consult looks at files that only the compiler reads: go test takes the outcome from its cache
+// as long as what a test itself has looked at is the same.
+func consult(tb testing.TB, pattern string) {
+	tb.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no files %s, %v", pattern, err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 // Use builds the fake of the first folder of headers, and has this process and its children use
 // it. The variables last as long as the test.
 func Use(t *testing.T) {
@@ -55,9 +73,9 @@ func Use(t *testing.T) {
 	t.Setenv("ROBUSTNET_TENSORRT_LIBRARY", Shim(t, Headers(t)[0], false))
 }
 
-// Sanitizers returns the variables with which a program that was not compiled with the
-// sanitizers runs libraries that were.
-func Sanitizers(tb testing.TB) []string {
+// Sanitizers returns the variables with which a program that was not compiled with the sanitizers
+// uses a shim that was.
+func Sanitizers(tb testing.TB, shim string) []string {
 	tb.Helper()
 	var paths []string
 	for _, name := range []string{"libasan.so", "libubsan.so"} {
@@ -71,6 +89,13 @@ func Sanitizers(tb testing.TB) []string {
 		}
 		paths = append(paths, path)
 	}
-	// Go keeps memory that it never gives back, and faults on purpose.
-	return []string{"LD_PRELOAD=" + strings.Join(paths, ":"), "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:abort_on_error=1", "UBSAN_OPTIONS=print_stacktrace=1"}
+	return []string{
+		"ROBUSTNET_TENSORRT_LIBRARY=" + shim,
+		"LD_PRELOAD=" + strings.Join(paths, ":"),
+		// The sanitizer loads libraries in the shim's place, which would find those beside it.
+		"LD_LIBRARY_PATH=" + filepath.Dir(shim),
+		// Go keeps memory that it never gives back, and handles faults itself.
+		"ASAN_OPTIONS=detect_leaks=0:handle_segv=0:abort_on_error=1",
+		"UBSAN_OPTIONS=print_stacktrace=1",
+	}
 }
