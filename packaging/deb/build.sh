@@ -35,7 +35,7 @@ rm -rf "$stage"
 mkdir -p "$stage/man1" "$stage/bash" "$stage/zsh" "$stage/fish" "$stage/doc/examples" "$stage/shlibs/debian" "$stage/bin"
 
 # Tables for debuggers are most of a program; stack traces of Go do not need them.
-strip=strip
+strip="strip"
 [ "$arch" = "$host" ] || strip=aarch64-linux-gnu-strip
 for program in robustnet-edge robustnet-quantize; do
 	$strip --strip-unneeded -o "$stage/bin/$program" "$programs/$program"
@@ -85,14 +85,36 @@ for program in robustnet-edge robustnet-quantize; do
 	"build/$program" manual | gzip -9n >"$stage/man1/$program.1.gz"
 done
 
+# licences prints those of what the programs are made of: Go, and the modules that they name.
+licences() {
+	goroot=$(go env GOROOT)
+	printf '==== Go %s\n\n' "$(go env GOVERSION)"
+	cat "$goroot/LICENSE"
+	for program in robustnet-edge robustnet-quantize; do
+		go version -m "$programs/$program"
+	done | awk '$1 == "dep" { print $2 }' | sort -u | xargs go list -m -f '{{.Path}} {{.Version}} {{.Dir}}' |
+		while read -r module at dir; do
+			printf '\n==== %s %s\n\n' "$module" "$at"
+			found=$(find "$dir" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'copying*' -o -iname 'notice*' \) | sort)
+			[ -n "$found" ] || fail "$module $at has no licence in its folder, $dir"
+			printf '%s\n' "$found" | while read -r file; do cat "$file"; done
+		done
+}
+licences >"$stage/licences"
+gzip -9n <"$stage/licences" >"$stage/doc/licences.gz"
+
 cp packaging/deb/copyright "$stage/doc/copyright"
 cp systemd/no-sandbox.conf "$stage/doc/examples/"
 cp models/README.md "$stage/doc/default-model.md"
 [ ! -e docs/install.md ] || cp docs/install.md "$stage/doc/"
-gzip -9n <CHANGELOG.md >"$stage/doc/changelog.gz"
+gzip -9n <CHANGELOG.md >"$stage/doc/CHANGELOG.md.gz"
+maintainer="The robustnet-edge authors <robustnet-edge@users.noreply.github.com>"
+when=$(git log -1 --format=%cD 2>/dev/null || date -R)
+printf 'robustnet-edge (%s) unstable; urgency=medium\n\n  * What is new is in CHANGELOG.md.gz.\n\n -- %s  %s\n' \
+	"$version" "$maintainer" "$when" | gzip -9n >"$stage/doc/changelog.gz"
 
 out=build/robustnet-edge_${version}_$arch.deb
-export ARCH="$arch" VERSION="$version" DEPENDS="$needs" PROGRAMS="$programs" STAGE="$stage"
+export ARCH="$arch" VERSION="$version" DEPENDS="$needs" PROGRAMS="$programs" STAGE="$stage" MAINTAINER="$maintainer"
 go build -C packaging/deb/pack -o ../../../build/deb/pack .
 rm -f build/robustnet-edge_*_"$arch".deb
 build/deb/pack packaging/deb/nfpm.yaml "$out"

@@ -46,6 +46,7 @@ var made = []string{
 	"usr/share/fish/vendor_completions.d/robustnet-quantize.fish",
 	"usr/share/man/man1/robustnet-edge.1.gz",
 	"usr/share/man/man1/robustnet-quantize.1.gz",
+	"usr/share/doc/robustnet-edge/CHANGELOG.md.gz",
 	"usr/share/doc/robustnet-edge/changelog.gz",
 	"usr/share/doc/robustnet-edge/copyright",
 	"usr/share/doc/robustnet-edge/licences.gz",
