@@ -50,7 +50,7 @@ func buildEngine(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "street.engine")
-	s := nvinfer.Sidecar{Card: text, Device: l.Device(), Model: nvinfer.Origin{Path: "street.onnx"}, Build: nvinfer.Build{Level: nvinfer.DefaultLevel}}
+	s := nvinfer.Sidecar{Card: text, Device: l.Device(), Model: nvinfer.Origin{Path: filepath.Join(filepath.Dir(path), "street.onnx")}, Build: nvinfer.Build{Level: nvinfer.DefaultLevel}}
 	if err := nvinfer.Save(path, plan.Bytes, s); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,19 @@ func elsewhere(t *testing.T, args ...string) {
 	}
 }
 
+// TestTensorRTModelChanged wants to be told of a model that was not built.
+func TestTensorRTModelChanged(t *testing.T) {
+	engine := fakeTensorRT(t)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(engine), "street.onnx"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := spawn(t, headless("--camera", "synthetic:?size=640x360&fps=15&pace=0", "--frames", "2", "--model", engine)...)
+	if code := p.within(patience).ExitCode(); code != cli.OK || !strings.Contains(p.log.String(), "the model has changed since the engine was built from it") ||
+		!strings.Contains(p.log.String(), "street.onnx --out "+engine) {
+		t.Errorf("exit code %d, want 0 and the command that builds the engine anew", code)
+	}
+}
+
 // TestTensorRTFaults ends the process as systemd has to see it.
 func TestTensorRTFaults(t *testing.T) {
 	engine := fakeTensorRT(t)
@@ -149,7 +162,7 @@ func TestTensorRTFaults(t *testing.T) {
 		"the GPU breaks":       {engine, "FAKE_CUDA_FAULT", "sticky:3", gpuBroken, "the GPU failed beyond recovery in this process"},
 		"no memory":            {engine, "FAKE_CUDA_FAULT", "memory", cli.Failure, "out of memory on the GPU"},
 		"no GPU":               {engine, "FAKE_CUDA_FAULT", "no-gpu", cli.Failure, "there is no GPU"},
-		"another GPU":          {engine, "FAKE_GPU_CAPABILITY", "110", cli.Failure, "run: robustnet-quantize build --model street.onnx --out " + engine},
+		"another GPU":          {engine, "FAKE_GPU_CAPABILITY", "110", cli.Failure, "run: robustnet-quantize build --model " + filepath.Join(filepath.Dir(engine), "street.onnx") + " --out " + engine},
 		"another TensorRT":     {engine, "FAKE_TENSORRT_VERSION", newer, cli.Failure, "this machine has " + newer},
 		"a damaged plan":       {damaged, "FAKE_CUDA_FAULT", "", cli.Failure, "it is not the plan that damaged.engine.json describes"},
 		"no TensorRT at all":   {engine, "ROBUSTNET_TENSORRT_LIBRARY", "/nowhere.so", cli.Failure, "packaging/build-tensorrt.sh"},

@@ -40,6 +40,7 @@ type Engine struct {
 	scaling     scaling
 	mask        []uint8
 	style       []float32
+	outdated    string
 	interrupted atomic.Bool
 	closed      bool
 }
@@ -65,6 +66,9 @@ func Open(path string, o Options) (*Engine, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	e.library = l
+	if sidecar.ModelChanged() {
+		e.outdated = sidecar.Rebuild(path)
+	}
 	if err := e.scaleOnGPU(o.Kernel); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine %s: %w", path, err), e.Close())
 	}
@@ -151,6 +155,10 @@ func (e *Engine) Captured() (ok bool, reason string) {
 	}
 	return e.native.captured()
 }
+
+// Outdated tells whether the model's file had changed since the engine was built from it when the
+// engine was opened, and with which command it is built anew. The engine computes what it did.
+func (e *Engine) Outdated() (rebuild string, ok bool) { return e.outdated, e.outdated != "" }
 
 // Run implements [trt.Engine]. The frame is stretched to the network's input size. Errors wrap
 // [ErrRun], or [ErrBroken] where the process has to start anew.

@@ -276,6 +276,36 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestOutdated notices a model that has changed, but not one that is gone.
+func TestOutdated(t *testing.T) {
+	model := filepath.Join(t.TempDir(), "street.onnx")
+	origin, err := nvinfer.OriginOf(model, []byte("a model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := save(t, "good", func(s *nvinfer.Sidecar) { s.Model, s.Build = origin, nvinfer.Build{Level: nvinfer.DefaultLevel} })
+	for content, want := range map[string]string{"": "", "a model": "", "another": "robustnet-quantize build --model " + model + " --out " + path} {
+		if err := os.Remove(model); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if content != "" {
+			if err := os.WriteFile(model, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := nvinfer.Open(path, nvinfer.Options{Library: shimtest.Library(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := e.Outdated(); got != want || ok != (want != "") {
+			t.Errorf("with %q: %q, %t; want %q", content, got, ok, want)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func damage(t *testing.T, path string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte("PLAN baad"), 0o644); err != nil {
