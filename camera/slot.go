@@ -122,6 +122,31 @@ func (s *Slot[T]) Take(ctx context.Context) (T, error) {
 	}
 }
 
+// Wait waits until there is a value and leaves it where it is, for a newer one to replace it
+// before it is taken. It returns io.EOF when the slot is closed and empty, and ctx's error
+// when ctx ends first. Only the one who takes may wait.
+func (s *Slot[T]) Wait(ctx context.Context) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		full, closed := s.full, s.closed
+		s.mu.Unlock()
+		switch {
+		case full:
+			return nil
+		case closed:
+			return io.EOF
+		}
+		select {
+		case <-s.filled:
+		case <-s.done:
+		case <-ctx.Done():
+		}
+	}
+}
+
 // Close says that no value will follow. A value still in the slot can be taken. Close is
 // idempotent.
 func (s *Slot[T]) Close() {

@@ -38,6 +38,20 @@ func (c *cameraState) lost(reason camera.Reason) {
 	}
 }
 
+// begins says that the camera will be opened, for the first time or anew.
+func (c *cameraState) begins() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, c.reason = web.CameraOpening, ""
+}
+
+// failed says that the camera was given up.
+func (c *cameraState) failed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = web.CameraFailed
+}
+
 // ended says that no frames will follow.
 func (c *cameraState) ended() {
 	c.mu.Lock()
@@ -77,7 +91,7 @@ func (c *cameraState) frameAge() (time.Duration, bool) {
 // meteredSource counts what a source delivers.
 type meteredSource struct {
 	camera.Source
-	metrics *metrics.Metrics
+	metrics *metrics.Camera
 	state   *cameraState
 	up      bool
 }

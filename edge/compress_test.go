@@ -43,10 +43,10 @@ func TestLibraryTakesOver(t *testing.T) {
 	if err := d.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.written.video.Load(); got != 20 {
+	if got := d.one().written.video.Load(); got != 20 {
 		t.Errorf("%d pictures in the video, want 20", got)
 	}
-	if got := d.streamStatus().Encoder; got != stream.EncoderName() {
+	if got := d.status().Cameras[0].Stream.Encoder; got != stream.EncoderName() {
 		t.Errorf("encoder in the status is %q, want %q", got, stream.EncoderName())
 	}
 	for _, want := range []string{`"encoder":"gst nvv4l2h264enc","message":"encoder chosen"`, "another encoder takes over", "Failed to process frame"} {

@@ -1,16 +1,19 @@
-// Package edge is the camera daemon: it wires camera, network, drawing, encoder, RTSP
-// server and web page into one pipeline and owns their life times.
+// Package edge is the camera daemon: it wires cameras, network, drawing, encoders, RTSP
+// server and web page into pipelines and owns their life times.
 //
 // A frame passes three goroutines: the camera's, the network's and the presenter's
 // (drawing, encoding, writing). Between them are slots for one frame each. With a live
 // camera the newest frame wins and a slow stage loses old ones; with a source that waits
-// (a clip with pace=0, a folder of images) every frame is processed.
+// (a clip with pace=0, a folder of images) every frame is processed. Each camera has such a
+// pipeline of its own, and all share one network, in turns.
 package edge
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,64 +34,69 @@ type Options struct {
 	Config config.Config
 	// Openers are the kinds of camera that the program knows.
 	Openers camera.Openers
-	// Engine is the loaded model. It stays the caller's, who closes it after Run.
-	Engine trt.Engine
+	// OpenModel loads the model that the settings name. The daemon closes it.
+	OpenModel func(config.Model) (trt.Engine, error)
 	// Sensors are the computer's; nil reads none.
 	Sensors *telemetry.Sensors
 	Log     zerolog.Logger
 	// Version and Revision name the program on the page and in the metrics.
 	Version, Revision string
+
+	// Reload asks, by a value, to read the configuration again with Load, and to go on with
+	// what it returns; nil never does.
+	Reload <-chan struct{}
+	Load   func() (config.Config, error)
+	// SetLogLevel makes log.level of a configuration count; nil leaves the level as it is.
+	SetLogLevel func(string)
+	// Plugged calls changed whenever a camera may have been plugged in, until ctx ends, so
+	// that one that is missed is looked for at once; nil never does. Its error is logged.
+	Plugged func(ctx context.Context, changed func()) error
+	// Service is who started the daemon and watches over it; nil for nobody.
+	Service Service
+	// Freeze lets no more frames through the network after a value, to test what watches
+	// over the daemon; nil never does.
+	Freeze <-chan struct{}
 }
 
-// Daemon is one camera with all that becomes of its frames. Use it once.
+// Daemon is cameras with all that becomes of their frames. Use it once.
 type Daemon struct {
 	o       Options
-	uri     camera.URI
 	started time.Time
 
 	metrics *metrics.Metrics
 	rtsp    *stream.Server // nil when off
 	web     *web.Server    // nil when off
-	encoder *compressor    // set by Run; nil when nothing is encoded
-
-	camera  cameraState
-	frames  *camera.Slot[*camera.Frame]
-	shots   *camera.Slot[*shot]
-	pool    *shotPool
-	latest  latest
-	figures figures
 	machine machine
-	written outputCounts
+
+	ended chan *feed // pipelines that have
+
+	// The goroutine of Run alone changes these, and reads them without mu.
+	mu       sync.Mutex
+	config   config.Config
+	model    modelFile
+	network  *network
+	feeds    []*feed // in the order of the configuration
+	refused  error   // why the configuration that was read last is not in use
+	recorded []string
 }
 
 // New checks what can be checked without opening anything.
 func New(o Options) (*Daemon, error) {
-	uri, err := camera.ParseURI(o.Config.Camera.URI)
-	if err != nil {
-		return nil, err
+	feeds := o.Config.Feeds()
+	for _, f := range feeds {
+		if _, err := camera.ParseURI(f.Config.Camera.URI); err != nil {
+			return nil, err
+		}
 	}
-	card, desc := o.Engine.Card(), o.Engine.Describe()
-	names := make([]string, len(card.Classes))
-	for i, c := range card.Classes {
-		names[i] = c.Name
-	}
-	d := &Daemon{
-		o:       o,
-		uri:     uri,
-		frames:  camera.NewSlot[*camera.Frame](),
-		shots:   camera.NewSlot[*shot](),
-		pool:    newShotPool(desc.MaskWidth*desc.MaskHeight, len(names)),
-		figures: newFigures(),
-	}
-	d.latest.init(o.Config.Overlay, o.Engine)
+	d := &Daemon{o: o, config: o.Config, ended: make(chan *feed, config.MaxCameras)}
 	if s := o.Config.Stream; s.RTSP != "" {
-		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, Path: "/" + s.Path, RTPPort: s.RTPPort, Log: o.Log})
+		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, RTPPort: s.RTPPort, Log: o.Log})
 	}
-	d.metrics = metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision, Backend: desc.Backend}, names, d.streamStats, o.Sensors)
+	d.metrics = metrics.New(metrics.Build{Version: o.Version, Revision: o.Revision}, o.Sensors)
 	if h := o.Config.HTTP; h.Address != "" {
 		d.web = web.NewServer(web.Options{
 			Address:    h.Address,
-			Pictures:   &d.latest,
+			Pictures:   d.pictures,
 			Status:     d.status,
 			Ready:      d.ready,
 			Metrics:    d.metrics.Handler(),
@@ -99,66 +107,53 @@ func New(o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// errFinished ends the group of goroutines when a finite source has been processed or a
-// limit of the configuration is reached.
-var errFinished = errors.New("finished")
-
-// Run serves until ctx ends, a finite source ends, a configured limit is reached, or
-// something fails for good; only the last returns an error. Every goroutine has returned
-// when Run returns, and files being written are complete.
-func (d *Daemon) Run(ctx context.Context) error {
+// Run serves until ctx ends, all cameras have ended, a configured limit is reached, or
+// something fails for good; only the last returns an error. While others go on, a camera that
+// fails is told in the log, on the page and by the metrics. Every goroutine has returned when
+// Run returns, and files being written are complete.
+func (d *Daemon) Run(ctx context.Context) (err error) {
 	d.started = time.Now()
-	defer d.latest.close()
-	p, err := d.newPresenter(ctx)
+	n, model, err := d.openNetwork(d.config.Model)
+	if err != nil {
+		return err
+	}
+	d.useNetwork(n, model)
+	defer func() { err = errors.Join(err, d.network.Close()) }()
+	if ctx.Err() != nil {
+		return nil // asked to stop while the model was loading
+	}
+	// A large model on a small processor takes longer for a frame than a stop may.
+	defer context.AfterFunc(ctx, d.interrupt)()
+	next, err := d.plan(ctx, d.config, n)
+	if err == nil {
+		if err = d.listen(next); err != nil {
+			next.discard(d)
+		}
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // asked to stop while looking for an encoder
 		}
 		return err
 	}
-	if err := d.listen(); err != nil {
-		_ = p.close() // that the recording is empty follows from the fault that is told
-		return err
-	}
+	d.publish(next, d.config)
 	running := ctx
-	if limit := d.o.Config.Output.Duration; limit > 0 {
+	if limit := d.config.Output.Duration; limit > 0 {
 		var cancel context.CancelFunc
-		running, cancel = context.WithTimeout(ctx, limit)
+		running, cancel = context.WithTimeoutCause(ctx, limit, errLimit)
 		defer cancel()
+		defer context.AfterFunc(running, d.interrupt)()
 	}
-	err = d.serve(running, p)
-	closeErr := p.close()
-	if p.shown == 0 && (ctx.Err() != nil || err != nil) {
-		closeErr = nil // the recording is empty because of the stop or of the fault that is told
-	}
-	return errors.Join(err, closeErr)
+	return d.serve(running, next)
 }
 
 // serve runs all goroutines until they have ended.
-func (d *Daemon) serve(ctx context.Context, p *presenter) error {
-	// Faults of the first two stages are kept aside, because the frames before the fault
-	// are still on their way, and a failing member would stop the group under them.
-	var cameraErr, inferErr error
-	// A large model on a small processor takes longer for a frame than a stop may.
-	defer context.AfterFunc(ctx, d.o.Engine.Interrupt)()
+func (d *Daemon) serve(ctx context.Context, first *plan) error {
 	g, gctx := errgroup.WithContext(ctx)
-	if p.encoder != nil {
-		p.encoder.tell()
-		defer p.encoder.interruptWhen(gctx)()
-	}
-	g.Go(func() error {
-		cameraErr = d.keeper().Run(gctx)
-		d.camera.ended()
-		return nil
-	})
-	g.Go(func() error {
-		defer d.shots.Close()
-		inferErr = d.infer(gctx)
-		return nil
-	})
-	g.Go(func() error { return d.present(gctx, p) })
+	g.Go(func() error { return d.supervise(gctx, first) })
 	g.Go(func() error { return d.summarize(gctx) })
 	g.Go(func() error { return d.machine.watch(gctx, d.o.Sensors) })
+	g.Go(func() error { return d.watchPlugs(gctx) })
 	if d.rtsp != nil {
 		g.Go(func() error { return d.rtsp.Run(gctx) })
 	}
@@ -166,19 +161,119 @@ func (d *Daemon) serve(ctx context.Context, p *presenter) error {
 		g.Go(func() error { return d.web.Run(gctx) })
 	}
 	err := g.Wait()
+	for _, f := range d.feeds {
+		d.end(f)
+	}
 	if errors.Is(err, errFinished) {
-		err = nil
+		return nil
 	}
-	if ctx.Err() != nil && errors.Is(cameraErr, camera.ErrStuck) {
-		d.o.Log.Warn().Err(cameraErr).Msg("stopping without the camera")
-		cameraErr = nil
+	return err
+}
+
+// supervise starts the pipelines, sees to it that they change with the configuration, and
+// returns when the last has ended or ctx has. No pipeline is left then.
+func (d *Daemon) supervise(ctx context.Context, first *plan) error {
+	d.begin(ctx, first)
+	d.o.service().Ready(d.summary())
+	beat, stop := d.heartbeat()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.o.service().Stopping()
+			return d.stopAll()
+		case f := <-d.ended:
+			if !d.goesOnWithout(f) {
+				d.o.service().Stopping()
+				if err := d.stopAll(); err != nil {
+					return err
+				}
+				return errFinished
+			}
+		case <-d.o.Reload:
+			d.reload(ctx)
+		case <-beat:
+			d.tellService()
+		case <-d.o.Freeze:
+			d.o.Log.Warn().Msg("frozen on request: no frame goes through the network any more")
+			d.network.freeze()
+		}
 	}
-	return errors.Join(cameraErr, inferErr, err)
+}
+
+// start runs a feed's pipeline.
+func (d *Daemon) start(ctx context.Context, f *feed) {
+	p := f.pipeline
+	own, cancel := context.WithCancel(ctx)
+	p.cancel = cancel
+	go func() {
+		defer close(p.done)
+		err := p.run(own)
+		d.mu.Lock()
+		f.running, f.err = false, err
+		d.mu.Unlock()
+		f.metrics.CameraUp(false)
+		if err != nil {
+			f.camera.failed()
+		}
+		select {
+		case d.ended <- f: // by itself
+		case <-own.Done():
+		}
+	}()
+}
+
+// goesOnWithout says whether the daemon goes on after a pipeline has ended by itself: while
+// there are others, and the network, which is everybody's, has not failed.
+func (d *Daemon) goesOnWithout(f *feed) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f.running {
+		return true // a reload has begun another meanwhile
+	}
+	if errors.As(f.err, new(networkError)) {
+		return false
+	}
+	left := slices.ContainsFunc(d.feeds, func(other *feed) bool { return other.running })
+	if left && f.err != nil {
+		log := d.logOf(f.name)
+		log.Error().Err(f.err).Msg("camera is given up, and the others go on; mend it, and reload the configuration")
+	}
+	return left
+}
+
+// stopAll ends every pipeline, waits for them, and returns what went wrong in any.
+func (d *Daemon) stopAll() error {
+	for _, f := range d.feeds {
+		f.pipeline.cancel()
+	}
+	var errs []error
+	for _, f := range d.feeds {
+		<-f.pipeline.done
+		err := f.err
+		if err != nil && len(d.config.Cameras) > 0 {
+			err = fmt.Errorf("camera %s: %w", f.name, err)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) interrupt() {
+	d.mu.Lock()
+	n := d.network
+	d.mu.Unlock()
+	n.Interrupt()
 }
 
 // listen takes the ports, so that one in use is reported before anything starts.
-func (d *Daemon) listen() error {
-	event := d.o.Log.Info().Str("camera", d.uri.Redacted()).Str("model", d.o.Engine.Card().Name)
+func (d *Daemon) listen(p *plan) error {
+	event := d.o.Log.Info()
+	one := p.feeds[0]
+	if len(p.feeds) == 1 {
+		event.Str("camera", p.begin[one].uri.Redacted())
+	}
+	event.Str("model", d.network.Card().Name)
 	if mode := d.o.Sensors.Read().PowerMode; mode != nil {
 		event.Stringer("power_mode", mode)
 	}
@@ -186,7 +281,9 @@ func (d *Daemon) listen() error {
 		if err := d.rtsp.Listen(); err != nil {
 			return err
 		}
-		event.Str("rtsp", d.rtsp.LocalURL())
+		if len(p.feeds) == 1 {
+			event.Str("rtsp", one.stream.LocalURL())
+		}
 	}
 	if d.web != nil {
 		if err := d.web.Listen(); err != nil {
@@ -201,80 +298,55 @@ func (d *Daemon) listen() error {
 	return nil
 }
 
-// keeper keeps the configured camera alive.
-func (d *Daemon) keeper() *camera.Keeper {
-	c := d.o.Config.Camera
-	want := camera.Want{Width: c.Size.Width, Height: c.Size.Height, FPS: c.FPS}
-	return &camera.Keeper{
-		Open: func(ctx context.Context) (camera.Source, error) {
-			src, err := d.o.Openers.Open(ctx, d.uri, want)
-			if err != nil {
-				return nil, err
-			}
-			return &meteredSource{Source: src, metrics: d.metrics, state: &d.camera}, nil
-		},
-		Slot:     d.frames,
-		NoFrame:  c.NoFrame,
-		RetryMax: c.RetryMax,
-		Log:      d.o.Log,
-		Observer: camera.Observer{
-			Opened:  d.camera.opened,
-			Dropped: func() { d.metrics.Dropped(metrics.DropInfer, 1) },
-			Reopening: func(reason camera.Reason, _ time.Duration) {
-				d.camera.lost(reason)
-				d.metrics.CameraUp(false)
-				d.metrics.Reopened(reason)
-			},
-		},
+// logOf is the log of one camera. Where there is only one, lines need not say which.
+func (d *Daemon) logOf(name string) zerolog.Logger {
+	if name == config.DefaultName {
+		return d.o.Log
 	}
+	return d.o.Log.With().Str("name", name).Logger()
 }
 
-// infer runs the network on one frame after the other.
-func (d *Daemon) infer(ctx context.Context) error {
-	for {
-		f, err := d.frames.Take(ctx)
-		if err != nil {
-			return nil // the camera ended, or we were asked to stop
-		}
-		s := d.pool.get()
-		s.frame = f
-		result, err := d.o.Engine.Run(f)
-		if err != nil {
-			s.Release()
-			if ctx.Err() != nil {
-				return nil // interrupted
-			}
-			return fmt.Errorf("segment: %w", err)
-		}
-		start := time.Now()
-		s.fill(result)
-		d.metrics.ObserveStage(metrics.Preprocess, result.Preprocess)
-		d.metrics.ObserveStage(metrics.Infer, result.Infer)
-		d.metrics.ObserveStage(metrics.Postprocess, time.Since(start))
-		if !d.camera.live() {
-			if err := d.shots.PutWait(ctx, s); err != nil {
-				return nil
-			}
-		} else if d.shots.Put(s) {
-			d.metrics.Dropped(metrics.DropOverlay, 1)
-		}
-	}
-}
-
-// summarize logs one line of figures per interval.
-func (d *Daemon) summarize(ctx context.Context) error {
-	every := d.o.Config.Log.Summary
-	if every <= 0 {
+// watchPlugs looks for missed cameras when one was plugged in.
+func (d *Daemon) watchPlugs(ctx context.Context) error {
+	if d.o.Plugged == nil {
 		return nil
 	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	err := d.o.Plugged(ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, f := range d.feeds {
+			f.plugged()
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		d.o.Log.Warn().Err(err).Msg("a camera that is plugged in is found at the next attempt only")
+	}
+	return nil
+}
+
+// summaryRecheck is the time between two looks at whether the configuration asks for
+// summaries now.
+const summaryRecheck = 10 * time.Second
+
+// summarize logs one line of figures for each camera per interval.
+func (d *Daemon) summarize(ctx context.Context) error {
 	for {
+		d.mu.Lock()
+		every := d.config.Log.Summary
+		d.mu.Unlock()
+		wanted := every > 0
+		if !wanted {
+			every = summaryRecheck
+		}
+		timer := time.NewTimer(every)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-tick.C:
-			d.logSummary()
+		case <-timer.C:
+			if wanted {
+				d.logSummary()
+			}
 		}
 	}
 }

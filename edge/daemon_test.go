@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/robustnet-edge/robustnet/edge/view"
 	"github.com/robustnet-edge/robustnet/edge/web"
 	"github.com/robustnet-edge/robustnet/internal/telemetry"
+	"github.com/robustnet-edge/robustnet/trt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,9 +60,9 @@ func (s *setup) daemon(t *testing.T) *Daemon {
 		Openers: camera.Openers{"synthetic": func(context.Context, camera.URI, camera.Want) (camera.Source, error) {
 			return s.source, nil
 		}},
-		Engine:  s.engine,
-		Sensors: s.sensors,
-		Log:     zerolog.New(&s.log),
+		OpenModel: func(config.Model) (trt.Engine, error) { return s.engine, nil },
+		Sensors:   s.sensors,
+		Log:       zerolog.New(&s.log),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -72,9 +74,12 @@ func (s *setup) daemon(t *testing.T) *Daemon {
 func (s *setup) page(t *testing.T) (page string) {
 	t.Helper()
 	eventually(t, "the page's address in the log", func() bool {
-		var line struct{ Page string }
-		_ = json.Unmarshal([]byte(s.log.first()), &line) // no line yet
-		page = strings.TrimSuffix(line.Page, "/")
+		for text := range strings.Lines(s.log.String()) {
+			var line struct{ Page string }
+			if json.Unmarshal([]byte(text), &line) == nil && line.Page != "" {
+				page = strings.TrimSuffix(line.Page, "/")
+			}
+		}
 		return page != ""
 	})
 	return page
@@ -141,7 +146,7 @@ func TestWaitingSourceLosesNothing(t *testing.T) {
 	if info, err := os.Stat(s.config.Output.Video); err != nil || info.Size() == 0 {
 		t.Errorf("video: %v", err)
 	}
-	if n := d.dropped(); n != 0 {
+	if n := d.one().dropped(); n != 0 {
 		t.Errorf("%d frames dropped, want none", n)
 	}
 }
@@ -158,10 +163,10 @@ func TestLiveSourceDropsOldFrames(t *testing.T) {
 	for range 9 {
 		tick <- struct{}{}
 	}
-	eventually(t, "8 frames dropped while the network was busy", func() bool { return d.dropped() == 8 })
+	eventually(t, "8 frames dropped while the network was busy", func() bool { return d.one().dropped() == 8 })
 	s.engine.gate.interrupt()
 	eventually(t, "the newest frame shown", func() bool {
-		_, seq, err := d.latest.Picture(t.Context(), view.Raw, 0)
+		_, seq, err := d.one().latest.Picture(t.Context(), view.Raw, 0)
 		return err == nil && seq == 10
 	})
 	if got := s.engine.runs.Load(); got != 2 {
@@ -340,6 +345,13 @@ func get(t *testing.T, url string) (int, []byte) {
 	return resp.StatusCode, b
 }
 
+func getJSON(t *testing.T, url string, into any) {
+	t.Helper()
+	if _, body := get(t, url); json.Unmarshal(body, into) != nil {
+		t.Fatalf("%s answers %s", url, body)
+	}
+}
+
 func TestPageShowsTheDaemon(t *testing.T) {
 	s := newSetup()
 	tick := make(chan struct{})
@@ -353,7 +365,7 @@ func TestPageShowsTheDaemon(t *testing.T) {
 	for range 4 { // frame 3 has class 1 everywhere
 		tick <- struct{}{}
 	}
-	eventually(t, "frame 4 shown", func() bool { return newest(d) == 4 })
+	eventually(t, "frame 4 shown", func() bool { return newest(d.one()) == 4 })
 	if code, body := get(t, page+"/readyz"); code != http.StatusOK {
 		t.Errorf("readyz = %d %s, want 200", code, body)
 	}
@@ -369,14 +381,16 @@ func TestPageShowsTheDaemon(t *testing.T) {
 	if err := json.Unmarshal(body, &st); err != nil {
 		t.Fatal(err)
 	}
-	if st.Camera.State != web.CameraUp || st.Camera.Width != frameWidth || st.Camera.Frames != 4 ||
-		st.Model.Name != "fake" || st.Model.Classes[1].PixelRatio != 1 || st.Model.Classes[1].Color != "#804080" {
+	source := st.Cameras[0].Source
+	if source.State != web.CameraUp || source.Width != frameWidth || source.Frames != 4 ||
+		st.Model.Name != "fake" || st.Cameras[0].ClassPixelRatios[1] != 1 || st.Model.Classes[1].Color != "#804080" {
 		t.Errorf("status = %s", body)
 	}
 	_, body = get(t, page+"/metrics")
 	for _, want := range []string{
-		"robustnet_camera_up 1", `robustnet_frames_dropped_total{stage="capture"} 8`, "robustnet_camera_frames_total 4", `robustnet_class_pixel_ratio{class="road"} 1`,
-		`robustnet_stage_duration_seconds_count{stage="infer"}`, `backend="fake 1.0"`,
+		`robustnet_camera_up{camera="camera"} 1`, `robustnet_frames_dropped_total{camera="camera",stage="capture"} 8`,
+		`robustnet_camera_frames_total{camera="camera"} 4`, `robustnet_class_pixel_ratio{camera="camera",class="road"} 1`,
+		`robustnet_stage_duration_seconds_count{camera="camera",stage="infer"}`, `backend="fake 1.0"`,
 	} {
 		if !bytes.Contains(body, []byte(want)) {
 			t.Errorf("metrics lack %s", want)
@@ -393,34 +407,48 @@ func TestPicturesAreMadeOncePerFrame(t *testing.T) {
 	if err := d.Run(t.Context()); err != nil { // leaves the last frame's numbers, not its picture
 		t.Fatal(err)
 	}
-	if _, _, err := d.latest.Picture(t.Context(), view.Overlay, 0); !errors.Is(err, web.ErrNoPicture) {
+	if _, _, err := d.one().latest.Picture(t.Context(), view.Overlay, 0); !errors.Is(err, web.ErrNoPicture) {
 		t.Errorf("after Run: %v, want ErrNoPicture", err)
 	}
 
-	d = newSetup().daemon(t)
-	defer d.latest.close()
-	sh := d.pool.get()
+	var l latest
+	l.init(newSetup().config.Overlay, &fakeEngine{})
+	defer l.close()
+	sh := newShotPool(maskWidth*maskHeight, 2).get()
 	sh.frame = pictureFrame(1)
-	d.latest.put(sh)
-	a, seq, err := d.latest.Picture(t.Context(), view.Overlay, 0)
+	l.put(sh)
+	a, seq, err := l.Picture(t.Context(), view.Overlay, 0)
 	if err != nil || seq != 1 {
 		t.Fatal(seq, err)
 	}
-	b, _, err := d.latest.Picture(t.Context(), view.Overlay, 0)
+	b, _, err := l.Picture(t.Context(), view.Overlay, 0)
 	if err != nil || &a[0] != &b[0] {
 		t.Errorf("the same frame was drawn twice: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := d.latest.Picture(ctx, view.Overlay, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := l.Picture(ctx, view.Overlay, 1); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for a newer frame: %v, want the deadline", err)
 	}
 }
 
-func newest(d *Daemon) uint64 {
-	d.latest.mu.Lock()
-	defer d.latest.mu.Unlock()
-	return d.latest.seq
+func newest(f *feed) uint64 {
+	f.latest.mu.Lock()
+	defer f.latest.mu.Unlock()
+	return f.latest.seq
+}
+
+// one is the feed of a daemon with one camera, once it runs.
+func (d *Daemon) one() *feed {
+	for {
+		d.mu.Lock()
+		feeds := d.feeds
+		d.mu.Unlock()
+		if len(feeds) > 0 {
+			return feeds[0]
+		}
+		runtime.Gosched()
+	}
 }
 
 // pictureFrame makes a frame as a camera would.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,10 +134,23 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// first returns the first line.
-func (l *logBuffer) first() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	line, _, _ := strings.Cut(l.buf.String(), "\n")
-	return line
+// closingEngine is another model, which remembers that it was closed.
+type closingEngine struct {
+	fakeEngine
+	closed atomic.Bool
+}
+
+func (e *closingEngine) Card() *trt.Card {
+	return &trt.Card{Name: "other", Classes: []trt.Class{{Name: "tree"}, {Name: "car"}, {Name: "sky"}}}
+}
+
+func (e *closingEngine) Describe() trt.Description {
+	d := e.fakeEngine.Describe()
+	d.Backend = "other 2.0"
+	return d
+}
+
+func (e *closingEngine) Close() error {
+	e.closed.Store(true)
+	return nil
 }

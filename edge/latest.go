@@ -17,12 +17,11 @@ import (
 // latest keeps the newest shot and makes JPEG pictures of it for the web page. A picture
 // is made when someone asks, once for all who ask.
 type latest struct {
-	overlay config.Overlay
-	engine  trt.Engine
-
-	// drawing serialises the makers of pictures; it guards renderer and made. It is never
+	// drawing serialises the makers of pictures; it guards what follows. It is never
 	// held together with mu for long, so that a slow picture cannot delay the pipeline.
 	drawing  sync.Mutex
+	overlay  config.Overlay
+	engine   trt.Engine
 	renderer *overlay.Renderer
 	pane     image.Point
 	made     map[view.View]picture
@@ -45,6 +44,25 @@ func (l *latest) init(o config.Overlay, engine trt.Engine) {
 	l.overlay, l.engine = o, engine
 	l.made = make(map[view.View]picture, len(view.All()))
 	l.ratios = make([]float64, len(engine.Card().Classes))
+}
+
+// use draws with other settings, or what another model makes of frames, from the next shot
+// on. No shot may be put meanwhile.
+func (l *latest) use(o config.Overlay, engine trt.Engine) {
+	l.drawing.Lock()
+	defer l.drawing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shot != nil {
+		l.shot.Release()
+		l.shot = nil
+	}
+	if l.renderer != nil {
+		l.renderer.Close()
+		l.renderer = nil
+	}
+	l.seq = 0 // whoever wants a picture waits for the next
+	l.init(o, engine)
 }
 
 // put takes over s as the newest shot.
@@ -79,6 +97,10 @@ func (l *latest) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	for _, w := range l.waiters {
+		close(w)
+	}
+	l.waiters = nil
 	if l.shot != nil {
 		l.shot.Release()
 		l.shot = nil
@@ -115,7 +137,7 @@ func (l *latest) Picture(ctx context.Context, v view.View, after uint64) (jpeg [
 // wait blocks until there is a shot with another number than after.
 func (l *latest) wait(ctx context.Context, after uint64) error {
 	l.mu.Lock()
-	if l.seq != 0 && l.seq != after {
+	if l.closed || l.seq != 0 && l.seq != after {
 		l.mu.Unlock()
 		return nil
 	}

@@ -110,8 +110,8 @@ func TestMachineOfTheDaemon(t *testing.T) {
 	d := s.daemon(t)
 	stop := running(t, d)
 	page := s.page(t)
-	if line := s.log.first(); !strings.Contains(line, `"power_mode":"MAXN_SUPER"`) {
-		t.Errorf("the log begins with %s", line)
+	if log := s.log.String(); !strings.Contains(log, `"power_mode":"MAXN_SUPER"`) {
+		t.Errorf("the log has no power mode: %s", log)
 	}
 	eventually(t, "the sensors are read", func() bool { return d.machine.status() != nil })
 	code, body := get(t, page+"/api/v1/status")

@@ -24,22 +24,24 @@ type maskWriter struct {
 	folder  string
 	size    image.Point
 	encoder png.Encoder
-	count   int
+	count   uint64
 }
 
-func newMaskWriter(folder string, d trt.Description) (*maskWriter, error) {
+// newMaskWriter makes the folder. Masks without names are numbered from first.
+func newMaskWriter(folder string, d trt.Description, first uint64) (*maskWriter, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("write masks: %w; choose another folder with --masks", err)
 	}
 	return &maskWriter{
 		folder:  folder,
 		size:    image.Pt(d.MaskWidth, d.MaskHeight),
+		count:   first,
 		encoder: png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: new(pngBuffer)},
 	}, nil
 }
 
-// write names the file after the picture, or after its number from zero where the source
-// has no names.
+// write names the file after the picture, or after its number where the source has no
+// names.
 func (w *maskWriter) write(s *shot) error {
 	name := s.frame.Name
 	if name == "" {

@@ -16,7 +16,7 @@ import (
 
 // presenter draws, encodes and writes. It belongs to one goroutine.
 type presenter struct {
-	d        *Daemon
+	p        *pipeline
 	renderer *overlay.Renderer // nil until the first frame tells the size
 	encoder  *compressor       // nil when nothing is encoded
 	recorder *stream.Recorder  // nil when off
@@ -31,138 +31,143 @@ type presenter struct {
 
 // newPresenter finds the encoder and opens the output files, so that what is missing or cannot
 // be written is reported at once.
-func (d *Daemon) newPresenter(ctx context.Context) (*presenter, error) {
-	p := &presenter{d: d}
-	out := d.o.Config.Output
-	if d.rtsp != nil || out.Video != "" {
+func (p *pipeline) newPresenter(ctx context.Context) (*presenter, error) {
+	made := &presenter{p: p}
+	out := p.config.Output
+	if p.stream != nil || out.Video != "" {
 		var err error
-		c := d.o.Config.Stream
-		if p.encoder, err = newCompressor(ctx, c.Encoder, c.EncoderPipeline, d.o.Log); err != nil {
+		c := p.config.Stream
+		if made.encoder, err = newCompressor(ctx, c.Encoder, c.EncoderPipeline, p.log); err != nil {
 			return nil, err
 		}
-		d.encoder = p.encoder
 	}
 	if out.Masks != "" {
 		var err error
-		if p.masks, err = newMaskWriter(out.Masks, d.o.Engine.Describe()); err != nil {
+		if made.masks, err = newMaskWriter(out.Masks, p.network.Describe(), p.written.masks.Load()); err != nil {
 			return nil, err
 		}
 	}
 	if out.Video != "" {
 		var err error
-		if p.recorder, err = stream.NewRecorder(out.Video, stream.RecorderOptions{}); err != nil {
+		if made.recorder, err = stream.NewRecorder(out.Video, stream.RecorderOptions{}); err != nil {
 			return nil, err
 		}
-		if kept := p.recorder.Recovered(); kept != "" {
-			d.o.Log.Warn().Str("kept_as", kept).Msg("found an interrupted recording")
+		if kept := made.recorder.Recovered(); kept != "" {
+			p.log.Warn().Str("kept_as", kept).Msg("found an interrupted recording")
 		}
 	}
-	return p, nil
+	return made, nil
 }
 
 // close completes the files and frees the native parts. It is idempotent.
-func (p *presenter) close() error {
+func (r *presenter) close() error {
 	var errs []error
-	if p.recorder != nil {
-		errs = append(errs, p.recorder.Close())
+	if r.recorder != nil {
+		errs = append(errs, r.recorder.Close())
 	}
-	if p.encoder != nil {
-		errs = append(errs, p.encoder.close())
+	if r.encoder != nil {
+		errs = append(errs, r.encoder.close())
 	}
-	if p.renderer != nil {
-		errs = append(errs, p.renderer.Close())
+	if r.renderer != nil {
+		errs = append(errs, r.renderer.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // present shows one shot after the other until the source or ctx ends, or the configured
 // number of frames is reached.
-func (d *Daemon) present(ctx context.Context, p *presenter) error {
+func (p *pipeline) present(ctx context.Context) error {
 	for {
-		s, err := d.shots.Take(ctx)
+		s, err := p.shots.Take(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return errFinished // the source ended and its last frame was shown
 		}
-		if err := p.show(s); err != nil {
+		if err := p.presenter.show(s); err != nil {
 			s.Release()
 			if ctx.Err() != nil && errors.Is(err, stream.ErrEncoderLost) {
 				return nil // interrupted
 			}
 			return err
 		}
-		d.latest.put(s)
-		p.shown++
-		if limit := d.o.Config.Output.Frames; limit > 0 && p.shown >= limit {
+		p.latest.put(s)
+		p.presenter.shown++
+		p.pulse.within(p.config.Camera.NoFrame + pulseSlack + 2*s.infer)
+		if limit := p.config.Output.Frames; limit > 0 && p.feed.shown.Add(1) >= uint64(limit) {
 			return errFinished
 		}
 	}
 }
 
 // show does everything that becomes of one frame, and leaves s to the caller.
-func (p *presenter) show(s *shot) error {
-	d := p.d
-	if p.masks != nil {
-		if err := p.masks.write(s); err != nil {
+func (r *presenter) show(s *shot) error {
+	p := r.p
+	if r.masks != nil {
+		if err := r.masks.write(s); err != nil {
 			return err
 		}
-		d.written.masks.Add(1)
+		p.written.masks.Add(1)
 	}
-	if p.renderer == nil {
-		if err := p.prepare(s); err != nil {
+	if r.renderer == nil {
+		if err := r.prepare(s); err != nil {
 			return err
 		}
 	}
-	if p.wanted() {
-		if err := p.encode(s); err != nil {
+	if r.wanted() {
+		if err := r.encode(s); err != nil {
 			return err
 		}
 	}
 	age := time.Since(s.frame.Captured)
-	d.metrics.ObserveFrameAge(age)
-	d.metrics.ClassRatios(s.ratios)
-	d.figures.add(s.infer, age, d.dropped())
+	p.metrics.ObserveFrameAge(age)
+	p.metrics.ClassRatios(s.ratios)
+	p.figures.add(s.infer, age, p.dropped())
 	return nil
 }
 
 // wanted says whether there is anyone to draw and encode for; if not, the processor is left
 // to the network. The first picture is always made, because players are told the parameter
 // sets in it before they ask for pictures.
-func (p *presenter) wanted() bool {
-	rtsp := p.d.rtsp
-	return p.recorder != nil || rtsp != nil && (!p.announced || rtsp.Viewers() > 0)
+func (r *presenter) wanted() bool {
+	rtsp := r.p.stream
+	return r.recorder != nil || rtsp != nil && (!r.announced || rtsp.Viewers() > 0)
 }
 
-// prepare sets up drawing and encoding at the size of the first frame. Later frames of
-// another size, when a camera comes back in another mode, are scaled to it, so that
-// viewers and files go on.
-func (p *presenter) prepare(s *shot) error {
-	d := p.d
-	p.first = s.frame.Captured
-	o := overlayOptions(d.o.Config.Overlay, d.o.Engine, s.frame)
+// prepare sets up drawing and encoding at the size of the first frame, or at that which
+// players have been told already. Later frames of another size, when a camera comes back in
+// another mode, are scaled to it, so that viewers and files go on.
+func (r *presenter) prepare(s *shot) error {
+	p := r.p
+	r.first = s.frame.Captured
+	o := overlayOptions(p.config.Overlay, p.network, s.frame)
+	shows := p.config.Overlay.Visualize
+	if p.stream != nil && p.stream.Viewers() > 0 && p.encoded.view == shows {
+		o.Width, o.Height = p.encoded.pane.X, p.encoded.pane.Y
+	}
 	var err error
-	if p.renderer, err = overlay.NewRenderer(o); err != nil {
+	if r.renderer, err = overlay.NewRenderer(o); err != nil {
 		return err
 	}
-	if p.recorder == nil && d.rtsp == nil {
+	if r.recorder == nil && p.stream == nil {
 		return nil
 	}
-	p.picture = image.Pt(o.Width, o.Height)
-	if d.o.Config.Overlay.Visualize == view.SideBySide {
-		p.picture.X *= 2
+	p.encoded = encodedAs{view: shows, pane: image.Pt(o.Width, o.Height)}
+	r.picture = p.encoded.pane
+	if shows == view.SideBySide {
+		r.picture.X *= 2
 	}
-	return p.openEncoder(expectedFPS(d.camera.info(), s))
+	return r.openEncoder(expectedFPS(p.camera.info(), s))
 }
 
 // openEncoder begins a new H.264 stream for pictures at the given rate.
-func (p *presenter) openEncoder(fps float64) error {
-	c := p.d.o.Config.Stream
-	p.rate = rateWatch{assumed: fps}
-	return p.encoder.open(stream.EncoderOptions{
-		Width:       p.picture.X,
-		Height:      p.picture.Y,
+func (r *presenter) openEncoder(fps float64) error {
+	c := r.p.config.Stream
+	r.rate = rateWatch{assumed: fps}
+	return r.encoder.open(stream.EncoderOptions{
+		Width:       r.picture.X,
+		Height:      r.picture.Y,
 		FPS:         fps,
 		BitrateKbps: c.BitrateKbps,
 		KeyInterval: c.KeyInterval,
@@ -185,56 +190,56 @@ func expectedFPS(info camera.Info, s *shot) float64 {
 	return min(max(fps, 1), 240)
 }
 
-func (p *presenter) draw(s *shot) (*overlay.Picture, error) {
-	figures := p.d.figures.onPicture()
-	p.d.machine.onPicture(&figures)
-	return p.renderer.Draw(s.frame, s.mask, p.d.o.Config.Overlay.Visualize, figures)
+func (r *presenter) draw(s *shot) (*overlay.Picture, error) {
+	figures := r.p.figures.onPicture()
+	r.p.machine.onPicture(&figures)
+	return r.renderer.Draw(s.frame, s.mask, r.p.config.Overlay.Visualize, figures)
 }
 
 // encode draws the frame, compresses it and hands it to the viewers and the file.
-func (p *presenter) encode(s *shot) error {
-	d := p.d
+func (r *presenter) encode(s *shot) error {
+	p := r.p
 	start := time.Now()
-	picture, err := p.draw(s)
+	picture, err := r.draw(s)
 	if err != nil {
 		return err
 	}
 	drawn := time.Now()
-	if fps, wrong := p.rate.add(drawn); wrong && d.camera.live() {
-		if err := p.openEncoder(fps); err != nil {
+	if fps, wrong := r.rate.add(drawn); wrong && p.camera.live() {
+		if err := r.openEncoder(fps); err != nil {
 			return err
 		}
 	}
-	key := d.rtsp != nil && d.rtsp.TakeKeyRequest()
-	au, err := p.encoder.encode(picture.I420(), key)
+	key := p.stream != nil && p.stream.TakeKeyRequest()
+	au, err := r.encoder.encode(picture.I420(), key)
 	if err != nil {
 		return err
 	}
 	encoded := time.Now()
-	d.metrics.ObserveStage(metrics.Overlay, drawn.Sub(start))
-	d.metrics.ObserveStage(metrics.Encode, encoded.Sub(drawn))
-	d.figures.addOverhead(encoded.Sub(s.frame.Captured) - s.infer)
+	p.metrics.ObserveStage(metrics.Overlay, drawn.Sub(start))
+	p.metrics.ObserveStage(metrics.Encode, encoded.Sub(drawn))
+	p.figures.addOverhead(encoded.Sub(s.frame.Captured) - s.infer)
 	if len(au.NALUs) == 0 {
-		d.metrics.Dropped(metrics.DropEncode, 1) // the encoder left it out to keep its rate
+		p.metrics.Dropped(metrics.DropEncode, 1) // the encoder left it out to keep its rate
 		return nil
 	}
-	if p.recorder != nil {
-		if err := p.recorder.Write(au, p.mediaTime(s.frame)); err != nil {
+	if r.recorder != nil {
+		if err := r.recorder.Write(au, r.mediaTime(s.frame)); err != nil {
 			return err
 		}
-		d.written.video.Add(1)
+		p.written.video.Add(1)
 	}
-	return p.serve(au, picture, s.frame)
+	return r.serve(au, picture, s.frame)
 }
 
 // serve hands an access unit to the RTSP server, if there is one.
-func (p *presenter) serve(au stream.AccessUnit, picture *overlay.Picture, f *camera.Frame) error {
-	rtsp := p.d.rtsp
+func (r *presenter) serve(au stream.AccessUnit, picture *overlay.Picture, f *camera.Frame) error {
+	rtsp := r.p.stream
 	if rtsp == nil {
 		return nil
 	}
 	if sps, pps := au.ParameterSets(); sps != nil && pps != nil {
-		p.announced = true
+		r.announced = true
 		if err := rtsp.SetFormat(sps, pps, picture.Width, picture.Height); err != nil {
 			return err
 		}
@@ -247,9 +252,9 @@ func (p *presenter) serve(au stream.AccessUnit, picture *overlay.Picture, f *cam
 
 // mediaTime is the frame's place in a recording: by the clock for live cameras, so that
 // faults of the camera leave gaps and not jumps, by the source's own time otherwise.
-func (p *presenter) mediaTime(f *camera.Frame) time.Duration {
-	if p.d.camera.live() {
-		return f.Captured.Sub(p.first)
+func (r *presenter) mediaTime(f *camera.Frame) time.Duration {
+	if r.p.camera.live() {
+		return f.Captured.Sub(r.first)
 	}
 	return f.PTS
 }

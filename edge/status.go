@@ -4,63 +4,98 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
+	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/metrics"
 	"github.com/robustnet-edge/robustnet/edge/web"
 )
 
 // status is the daemon's state for the page and the API.
 func (d *Daemon) status() web.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	s := web.Status{
 		Version:       d.o.Version,
 		Revision:      d.o.Revision,
 		UptimeSeconds: time.Since(d.started).Seconds(),
-		Camera:        d.cameraStatus(),
-		Model:         d.modelStatus(),
-		Pipeline:      d.figures.pipeline(),
-		Stream:        d.streamStatus(),
+		Model:         d.network.status(),
+		Cameras:       make([]web.CameraStatus, len(d.feeds)),
 		Machine:       d.machine.status(),
+		Configuration: web.ConfigurationStatus{Applied: d.refused == nil},
+	}
+	for i, f := range d.feeds {
+		s.Cameras[i] = f.status()
+	}
+	if d.refused != nil {
+		s.Configuration.Error = oneLine(d.refused)
+	}
+	return s
+}
+
+// oneLine is an error of several lines, as of a configuration with several faults, in one.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// status is the feed's part. The daemon's mu is held.
+func (f *feed) status() web.CameraStatus {
+	c := f.pipeline.config
+	s := web.CameraStatus{
+		Name:             f.name,
+		Source:           f.sourceStatus(),
+		ClassPixelRatios: f.latest.classRatios(),
+		Pipeline:         f.figures.pipeline(),
 	}
 	s.Pipeline.Dropped = make(map[string]uint64)
 	for _, at := range metrics.Drops() {
-		s.Pipeline.Dropped[at.String()] = d.metrics.DroppedCount(at)
+		s.Pipeline.Dropped[at.String()] = f.metrics.DroppedCount(at)
 	}
-	if out := d.o.Config.Output; out.Video != "" || out.Masks != "" {
+	if f.stream != nil {
+		s.Stream = web.StreamStatus{
+			RTSPURL:     f.stream.URL(),
+			Viewers:     f.stream.Viewers(),
+			Encoder:     f.pipeline.presenter.encoder.name(),
+			BitrateKbps: c.Stream.BitrateKbps,
+			SentBytes:   f.stream.BytesSent(),
+		}
+	}
+	if out := c.Output; out.Video != "" || out.Masks != "" {
 		s.Output = &web.OutputStatus{
 			Video:  out.Video,
 			Masks:  out.Masks,
-			Frames: max(d.written.video.Load(), d.written.masks.Load()),
+			Frames: max(f.written.video.Load(), f.written.masks.Load()),
 		}
 	}
 	return s
 }
 
-func (d *Daemon) cameraStatus() web.CameraStatus {
-	info, state, reason := d.camera.snapshot()
-	s := web.CameraStatus{
-		URI:     d.uri.Redacted(),
+func (f *feed) sourceStatus() web.SourceStatus {
+	info, state, reason := f.camera.snapshot()
+	s := web.SourceStatus{
+		URI:     f.pipeline.uri.Redacted(),
 		State:   state,
 		Width:   info.Width,
 		Height:  info.Height,
 		FPS:     info.FPS,
 		Format:  info.Format,
-		Frames:  d.metrics.Frames(),
-		Reopens: d.metrics.Reopens(),
+		Frames:  f.metrics.Frames(),
+		Reopens: f.metrics.Reopens(),
 	}
-	if reason != "" {
+	switch {
+	case state == web.CameraFailed && f.err != nil:
+		s.Error = oneLine(f.err)
+	case reason != "":
 		s.Error = fmt.Sprintf("camera is not delivering (%s); trying again", reason)
 	}
-	if age, ok := d.camera.frameAge(); ok {
+	if age, ok := f.camera.frameAge(); ok {
 		seconds := age.Seconds()
 		s.LastFrameAgeSeconds = &seconds
 	}
 	return s
 }
 
-func (d *Daemon) modelStatus() web.ModelStatus {
-	card, desc := d.o.Engine.Card(), d.o.Engine.Describe()
-	ratios := d.latest.classRatios()
+func (n *network) status() web.ModelStatus {
+	card, desc := n.Card(), n.Describe()
 	s := web.ModelStatus{
 		Name:    card.Name,
 		Backend: desc.Backend,
@@ -71,41 +106,58 @@ func (d *Daemon) modelStatus() web.ModelStatus {
 	}
 	for i, c := range card.Classes {
 		s.Classes[i] = web.ClassStatus{
-			Name:       c.Name,
-			Color:      fmt.Sprintf("#%02x%02x%02x", c.Color[0], c.Color[1], c.Color[2]),
-			PixelRatio: ratios[i],
+			Name:  c.Name,
+			Color: fmt.Sprintf("#%02x%02x%02x", c.Color[0], c.Color[1], c.Color[2]),
 		}
 	}
 	return s
 }
 
-func (d *Daemon) streamStatus() web.StreamStatus {
-	if d.rtsp == nil {
-		return web.StreamStatus{}
+// pictures are those of a camera, of the first one without a name.
+func (d *Daemon) pictures(name string) (web.Pictures, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := make([]string, len(d.feeds))
+	for i, f := range d.feeds {
+		if name == "" || name == f.name {
+			return &f.latest, nil
+		}
+		names[i] = f.name
 	}
-	return web.StreamStatus{
-		RTSPURL:     d.rtsp.URL(),
-		Viewers:     d.rtsp.Viewers(),
-		Encoder:     d.encoder.name(),
-		BitrateKbps: d.o.Config.Stream.BitrateKbps,
-		SentBytes:   d.rtsp.BytesSent(),
-	}
+	return nil, fmt.Errorf("there is no camera %.100q; there is %s", name, strings.Join(names, ", "))
 }
 
-// streamStats feeds the metrics.
-func (d *Daemon) streamStats() (clients int, sentBytes uint64) {
-	if d.rtsp == nil {
-		return 0, 0
-	}
-	return d.rtsp.Viewers(), d.rtsp.BytesSent()
-}
-
-// ready says whether fresh frames come out of the network. A slow network is given the time
-// of two frames beyond the camera's deadline.
+// ready says whether fresh frames of every camera come out of the network. Those of clips
+// that have ended need not.
 func (d *Daemon) ready() error {
-	limit := d.o.Config.Camera.NoFrame
-	age, arrived := d.camera.frameAge()
-	idle, infer, segmented := d.figures.idle()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []string
+	for _, f := range d.feeds {
+		err := f.ready()
+		if err == nil {
+			continue
+		}
+		if f.name == config.DefaultName {
+			return err
+		}
+		errs = append(errs, f.name+": "+err.Error())
+	}
+	if len(errs) > 0 {
+		return errors.New(strings.Join(errs, "; "))
+	}
+	return nil
+}
+
+// ready says so of one camera. A slow network is given the time of two frames beyond the
+// camera's deadline. The daemon's mu is held.
+func (f *feed) ready() error {
+	if f.err != nil {
+		return fmt.Errorf("given up: %s", oneLine(f.err))
+	}
+	limit := f.pipeline.config.Camera.NoFrame
+	age, arrived := f.camera.frameAge()
+	idle, infer, segmented := f.figures.idle()
 	switch {
 	case !arrived:
 		return errors.New("no frame has arrived yet")
@@ -119,31 +171,27 @@ func (d *Daemon) ready() error {
 	return fmt.Errorf("the network finished its newest frame %s ago", idle.Round(time.Second))
 }
 
-// dropped is the number of frames that gave way to newer ones.
-func (d *Daemon) dropped() uint64 {
-	var n uint64
-	for _, at := range metrics.Drops() {
-		n += d.metrics.DroppedCount(at)
-	}
-	return n
-}
-
 func (d *Daemon) logSummary() {
-	p := d.figures.pipeline()
-	_, state, _ := d.camera.snapshot()
-	e := d.o.Log.Info().
-		Str("camera", string(state)).
-		Uint64("frames", d.metrics.Frames()).
-		Uint64("dropped", d.dropped()).
-		Float64("fps", tenth(p.FPS)).
-		Float64("infer_ms_p50", tenth(p.InferMS.P50)).
-		Float64("infer_ms_p95", tenth(p.InferMS.P95)).
-		Float64("latency_ms_p50", tenth(p.LatencyMS.P50)).
-		Float64("latency_ms_p95", tenth(p.LatencyMS.P95))
-	if d.rtsp != nil {
-		e.Int("viewers", d.rtsp.Viewers())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.feeds {
+		p := f.figures.pipeline()
+		_, state, _ := f.camera.snapshot()
+		log := d.logOf(f.name)
+		e := log.Info().
+			Str("camera", string(state)).
+			Uint64("frames", f.metrics.Frames()).
+			Uint64("dropped", f.dropped()).
+			Float64("fps", tenth(p.FPS)).
+			Float64("infer_ms_p50", tenth(p.InferMS.P50)).
+			Float64("infer_ms_p95", tenth(p.InferMS.P95)).
+			Float64("latency_ms_p50", tenth(p.LatencyMS.P50)).
+			Float64("latency_ms_p95", tenth(p.LatencyMS.P95))
+		if f.stream != nil {
+			e.Int("viewers", f.stream.Viewers())
+		}
+		e.Msg("summary")
 	}
-	e.Msg("summary")
 }
 
 // tenth rounds for people who read logs.

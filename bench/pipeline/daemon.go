@@ -34,6 +34,9 @@ type meter struct {
 	first, last time.Time // the second run's begin, the end of the run with number frames
 }
 
+// Close leaves the engine open for the next measurement.
+func (e *meter) Close() error { return nil }
+
 func (e *meter) Run(f *camera.Frame) (trt.Result, error) {
 	if e.runs == 1 {
 		if e.hold != nil {
@@ -83,10 +86,10 @@ func (b *bench) daemon(ctx context.Context, engine *meter, p play) (web.Status, 
 	cfg.Log.Summary = 0
 	addresses := make(announcement, 1)
 	d, err := edge.New(edge.Options{
-		Config:  cfg,
-		Openers: camera.Openers{"file": file.Open},
-		Engine:  engine,
-		Log:     zerolog.New(addresses).Level(zerolog.InfoLevel),
+		Config:    cfg,
+		Openers:   camera.Openers{"file": file.Open},
+		OpenModel: func(config.Model) (trt.Engine, error) { return engine, nil },
+		Log:       zerolog.New(addresses).Level(zerolog.InfoLevel),
 	})
 	if err != nil {
 		return web.Status{}, err
@@ -184,7 +187,7 @@ func (v *viewer) join(ctx context.Context, served <-chan addresses) (page string
 		case <-late:
 			return "", fmt.Errorf("no viewer plays %s after %v", at.RTSP, viewerPatience)
 		case <-tick.C:
-			if s, err := fetchStatus(ctx, at.Page); err == nil && s.Stream.Viewers == 1 {
+			if s, err := fetchStatus(ctx, at.Page); err == nil && s.Cameras[0].Stream.Viewers == 1 {
 				return at.Page, nil
 			}
 		}

@@ -102,14 +102,15 @@ func (b *bench) latency(ctx context.Context, engine *ort.Engine) error {
 	if counted.runs < leastLatencies {
 		return fmt.Errorf("%d frames went through the model; use a longer clip, with %d", counted.runs, leastLatencies)
 	}
-	p := last.Pipeline
+	camera := last.Cameras[0]
+	p, source := camera.Pipeline, camera.Source
 	fmt.Printf("latency     %s, %d×%d at %.3g frames/s, %d frames, one RTSP viewer\n",
-		last.Model.Name, last.Camera.Width, last.Camera.Height, last.Camera.FPS, counted.runs)
+		last.Model.Name, source.Width, source.Height, source.FPS, counted.runs)
 	fmt.Printf("  segmented     %6.2f frames/s, dropped %v\n", p.FPS, p.Dropped)
 	fmt.Printf("  inference     p50 %6.2f ms  p95 %6.2f ms\n", p.InferMS.P50, p.InferMS.P95)
 	fmt.Printf("  added         p50 %6.2f ms  p95 %6.2f ms (capture to encoded access unit, less inference)\n",
 		p.OverheadMS.P50, p.OverheadMS.P95)
-	if p.InferMS.P50*last.Camera.FPS > 1000 {
+	if p.InferMS.P50*source.FPS > 1000 {
 		fmt.Println("  no target: the network is slower than the clip, so that frames wait for it")
 		return nil
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
+	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/robustnet-edge/robustnet/camera/v4l2"
 	"github.com/robustnet-edge/robustnet/edge"
 	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/internal/systemd"
 	"github.com/robustnet-edge/robustnet/internal/telemetry"
 	"github.com/robustnet-edge/robustnet/models"
 	"github.com/robustnet-edge/robustnet/trt"
@@ -37,17 +40,94 @@ func cameras() camera.Openers {
 	}
 }
 
-// runDaemon loads the model and runs the daemon until ctx ends or it is done.
-func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err error) {
-	engine, err := openModel(cfg.Model)
+// freezeVariable of the environment, set to 1, makes SIGUSR1 freeze the network, to test what
+// watches over the daemon.
+const freezeVariable = "ROBUSTNET_DEBUG_FREEZE"
+
+// runDaemon runs the daemon until ctx ends or it is done. SIGHUP makes it read its
+// configuration again, by load.
+func runDaemon(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *logger) error {
+	build := readBuild()
+	o := edge.Options{
+		Config:      cfg,
+		Openers:     cameras(),
+		OpenModel:   func(m config.Model) (trt.Engine, error) { return loadModel(m, log.Logger) },
+		Sensors:     telemetry.Open("/"),
+		Log:         log.Logger,
+		Version:     build.Version,
+		Revision:    build.Revision,
+		Load:        load,
+		SetLogLevel: log.setLevel,
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reload, stop := onSignal(syscall.SIGHUP, hangUp(isTerminal(os.Stdin), cancel))
+	defer stop()
+	o.Reload = reload
+	if os.Getenv(freezeVariable) == "1" {
+		freeze, stop := onSignal(syscall.SIGUSR1, func() bool { return true })
+		defer stop()
+		o.Freeze = freeze
+	}
+	if s := systemd.Find(log.Logger); s != nil {
+		o.Service = s
+	}
+	daemon, err := edge.New(o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	desc := engine.Describe()
-	log.Info().Str("model", engine.Card().Name).Str("backend", desc.Backend).Int("threads", desc.Threads).
-		Str("input", size(desc.InputWidth, desc.InputHeight)).Str("mask", size(desc.MaskWidth, desc.MaskHeight)).
-		Msg("model loaded")
+	return daemon.Run(ctx)
+}
+
+// hangUp says whether SIGHUP means the configuration. For a daemon that was started at a
+// terminal which is gone it means the end, as for other programs; or it would keep the camera.
+func hangUp(atTerminal bool, stop func()) func() bool {
+	return func() bool {
+		if atTerminal {
+			tty, err := os.Open("/dev/tty")
+			if err != nil {
+				stop()
+				return false
+			}
+			tty.Close()
+		}
+		return true
+	}
+}
+
+// onSignal turns a signal into values, where meant says so. One that comes while another
+// waits adds nothing.
+func onSignal(sig os.Signal, meant func() bool) (values <-chan struct{}, stop func()) {
+	signals, passed, done := make(chan os.Signal, 1), make(chan struct{}, 1), make(chan struct{})
+	signal.Notify(signals, sig)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if !meant() {
+				continue
+			}
+			select {
+			case passed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return passed, func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// loadModel loads a model, and says what makes it slower than it could be.
+func loadModel(c config.Model, log zerolog.Logger) (trt.Engine, error) {
+	engine, err := openModel(c)
+	if err != nil {
+		return nil, err
+	}
 	if e, ok := engine.(*nvinfer.Engine); ok {
 		if captured, reason := e.Captured(); !captured {
 			log.Warn().Str("reason", reason).Msg("inference runs without a CUDA graph, which is slower")
@@ -59,26 +139,8 @@ func runDaemon(ctx context.Context, cfg config.Config, log zerolog.Logger) (err 
 	if where, note := placement(engine); note {
 		log.Warn().Str("kernels", where).Msg("part of the model runs on the CPU, which is slower")
 	}
-	if ctx.Err() != nil {
-		return nil // asked to stop while the model was loading
-	}
-	build := readBuild()
-	daemon, err := edge.New(edge.Options{
-		Config:   cfg,
-		Openers:  cameras(),
-		Engine:   engine,
-		Sensors:  telemetry.Open("/"),
-		Log:      log,
-		Version:  build.Version,
-		Revision: build.Revision,
-	})
-	if err != nil {
-		return err
-	}
-	return daemon.Run(ctx)
+	return engine, nil
 }
-
-func size(width, height int) string { return config.Size{Width: width, Height: height}.String() }
 
 // placement tells where the kernels of a model run, and whether some are not where they were
 // wanted.

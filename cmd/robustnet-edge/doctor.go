@@ -98,7 +98,7 @@ func model(c config.Model) doctor.Finding {
 		return f
 	}
 	d := engine.Describe()
-	f.Text = fmt.Sprintf("%s, %s, input %s", engine.Card().Name, d.Backend, size(d.InputWidth, d.InputHeight))
+	f.Text = fmt.Sprintf("%s, %s, input %s", engine.Card().Name, d.Backend, config.Size{Width: d.InputWidth, Height: d.InputHeight})
 	if e, ok := engine.(*nvinfer.Engine); ok {
 		if captured, reason := e.Captured(); !captured {
 			f.State, f.Text = doctor.Slow, f.Text+", without a CUDA graph: "+reason

@@ -19,12 +19,12 @@ func TestNetworkCameraComesBack(t *testing.T) {
 	camera := startCamera()
 	d := start(t, "--camera", camera.rtsp, "--model", model, "--retry-max", "1s")
 	d.showFrames(t, 3)
-	if got := d.status(t).Camera; got.State != web.CameraUp || got.Width != 320 || got.Height != 180 || got.Reopens != 0 {
+	if got := d.camera(t).Source; got.State != web.CameraUp || got.Width != 320 || got.Height != 180 || got.Reopens != 0 {
 		t.Errorf("status of the camera %+v, want it up with 320×180 at the first attempt", got)
 	}
 
 	camera.stop()
-	eventually(t, "the camera is lost", func() bool { return d.status(t).Camera.State == web.CameraLost })
+	eventually(t, "the camera is lost", func() bool { return d.camera(t).Source.State == web.CameraLost })
 	if got := d.metric(t, "robustnet_camera_up"); got != 0 {
 		t.Errorf("robustnet_camera_up = %v while the camera is away, want 0", got)
 	}
@@ -32,7 +32,7 @@ func TestNetworkCameraComesBack(t *testing.T) {
 
 	camera = startCamera()
 	d.showFrames(t, before+3)
-	if got := d.status(t).Camera; got.State != web.CameraUp || got.Reopens == 0 || got.Error != "" {
+	if got := d.camera(t).Source; got.State != web.CameraUp || got.Reopens == 0 || got.Error != "" {
 		t.Errorf("status of the camera %+v, want it up again after it was reopened", got)
 	}
 	if got := d.metric(t, "robustnet_camera_up"); got != 1 {

@@ -172,7 +172,7 @@ func TestDroppedConnections(t *testing.T) {
 		c.conn.Close()
 	}
 	eventually(t, "all players are counted out", func() bool {
-		return d.metric(t, "robustnet_rtsp_clients") == 0 && d.status(t).Stream.Viewers == 0
+		return d.metric(t, "robustnet_rtsp_clients") == 0 && d.camera(t).Stream.Viewers == 0
 	})
 	play(t, d.rtsp, "tcp", 320, 180).take(5)
 	d.stop() // and no goroutine is left

@@ -96,7 +96,7 @@ func TestCameraNotThere(t *testing.T) {
 	if got := d.metric(t, "robustnet_camera_up"); got != 0 {
 		t.Errorf("robustnet_camera_up = %v, want 0", got)
 	}
-	eventually(t, "the status tells the fault", func() bool { return d.status(t).Camera.Error != "" })
+	eventually(t, "the status tells the fault", func() bool { return d.camera(t).Source.Error != "" })
 	d.stop()
 }
 

@@ -42,9 +42,9 @@ func TestGStreamer(t *testing.T) {
 	}
 	p := play(t, d.rtsp, "tcp", 320, 180)
 	checkPlayed(t, p.take(watched))
-	status := d.status(t)
-	if status.Camera.State != web.CameraUp || status.Camera.Width != 320 || status.Camera.FPS != 15 || status.Camera.Reopens != 0 {
-		t.Errorf("status of the camera is %+v, want it up with 320×180 at 15 per second", status.Camera)
+	status := d.camera(t)
+	if status.Source.State != web.CameraUp || status.Source.Width != 320 || status.Source.FPS != 15 || status.Source.Reopens != 0 {
+		t.Errorf("status of the camera is %+v, want it up with 320×180 at 15 per second", status.Source)
 	}
 	if !strings.HasPrefix(status.Stream.Encoder, "gst ") {
 		t.Errorf("encoder in the status is %q, want one of GStreamer's", status.Stream.Encoder)

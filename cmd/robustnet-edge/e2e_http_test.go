@@ -78,6 +78,12 @@ func (a addresses) status(t *testing.T) (s web.Status) {
 	return s
 }
 
+// camera is the state of the first camera.
+func (a addresses) camera(t *testing.T) web.CameraStatus {
+	t.Helper()
+	return a.status(t).Cameras[0]
+}
+
 // showFrames waits until the daemon has segmented so many frames.
 func (a addresses) showFrames(t *testing.T, n float64) {
 	t.Helper()
@@ -171,7 +177,7 @@ func TestFigures(t *testing.T) {
 	}
 	growing := []string{
 		"robustnet_camera_frames_total", "robustnet_frame_age_seconds_count", "robustnet_stream_sent_bytes_total",
-		`robustnet_stage_duration_seconds_count{stage="infer"}`, `robustnet_stage_duration_seconds_count{stage="encode"}`,
+		`robustnet_stage_duration_seconds_count{camera="camera",stage="infer"}`, `robustnet_stage_duration_seconds_count{camera="camera",stage="encode"}`,
 	}
 	for _, name := range growing {
 		first := d.metric(t, name)
@@ -179,27 +185,28 @@ func TestFigures(t *testing.T) {
 	}
 
 	s := d.status(t)
-	if s.Camera.State != web.CameraUp || s.Camera.Width != 320 || s.Camera.Height != 180 || s.Camera.FPS != 15 || s.Camera.Frames == 0 {
-		t.Errorf("status of the camera %+v, want it up with 320×180 at 15 frames/s", s.Camera)
+	c := s.Cameras[0]
+	if c.Source.State != web.CameraUp || c.Source.Width != 320 || c.Source.Height != 180 || c.Source.FPS != 15 || c.Source.Frames == 0 {
+		t.Errorf("status of the camera %+v, want it up with 320×180 at 15 frames/s", c.Source)
 	}
-	if !strings.HasPrefix(s.Camera.URI, "synthetic:") || s.Camera.LastFrameAgeSeconds == nil {
-		t.Errorf("status of the camera %+v, want a synthetic one with the age of a frame", s.Camera)
+	if !strings.HasPrefix(c.Source.URI, "synthetic:") || c.Source.LastFrameAgeSeconds == nil {
+		t.Errorf("status of the camera %+v, want a synthetic one with the age of a frame", c.Source)
 	}
-	if s.Stream.RTSPURL != d.rtsp || s.Stream.Viewers != 1 || s.Stream.SentBytes == 0 {
-		t.Errorf("status of the stream %+v, want one viewer of %s", s.Stream, d.rtsp)
+	if c.Stream.RTSPURL != d.rtsp || c.Stream.Viewers != 1 || c.Stream.SentBytes == 0 {
+		t.Errorf("status of the stream %+v, want one viewer of %s", c.Stream, d.rtsp)
 	}
 	var covered float64
-	for _, c := range s.Model.Classes {
-		covered += c.PixelRatio
+	for _, ratio := range c.ClassPixelRatios {
+		covered += ratio
 	}
-	if len(s.Model.Classes) != 11 || covered < 0.999 || covered > 1.001 {
+	if len(s.Model.Classes) != 11 || len(c.ClassPixelRatios) != 11 || covered < 0.999 || covered > 1.001 {
 		t.Errorf("%d classes cover %v of the mask, want 11 that cover all", len(s.Model.Classes), covered)
 	}
-	if s.Pipeline.FPS <= 0 || s.Pipeline.LatencyMS.P95 <= 0 || s.Pipeline.LatencyMS.P50 > s.Pipeline.LatencyMS.P95 {
-		t.Errorf("status of the pipeline %+v, want a rate and a latency", s.Pipeline)
+	if c.Pipeline.FPS <= 0 || c.Pipeline.LatencyMS.P95 <= 0 || c.Pipeline.LatencyMS.P50 > c.Pipeline.LatencyMS.P95 {
+		t.Errorf("status of the pipeline %+v, want a rate and a latency", c.Pipeline)
 	}
-	if s.Output != nil {
-		t.Errorf("status of the output %+v, want none without --output and --masks", s.Output)
+	if c.Output != nil {
+		t.Errorf("status of the output %+v, want none without --output and --masks", c.Output)
 	}
 	p.stop()
 	eventually(t, "the player is counted out", func() bool { return d.metric(t, "robustnet_rtsp_clients") == 0 })

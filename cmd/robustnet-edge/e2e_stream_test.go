@@ -47,7 +47,7 @@ func TestStream(t *testing.T) {
 			if got := d.metric(t, "robustnet_rtsp_clients"); got != 2 {
 				t.Errorf("robustnet_rtsp_clients = %v while two play", got)
 			}
-			pipeline := d.status(t).Pipeline
+			pipeline := d.camera(t).Pipeline
 			t.Logf("in the daemon: camera to encoded %+v ms, network %+v ms", pipeline.LatencyMS, pipeline.InferMS)
 			for _, p := range []*player{tcp, udp} {
 				if complaint := p.stop(); complaint != "" {

@@ -80,8 +80,11 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := newLogger(loaded.Config.Log, stderr)
-			return runDaemon(cmd.Context(), loaded.Config, log)
+			again := func() (config.Config, error) {
+				loaded, err := load(cmd)
+				return loaded.Config, err
+			}
+			return runDaemon(cmd.Context(), loaded.Config, again, newLogger(loaded.Config.Log, stderr))
 		},
 	}
 	root.SetOut(stdout)

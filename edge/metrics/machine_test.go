@@ -57,7 +57,7 @@ func TestMachineGolden(t *testing.T) {
 // TestMachineIsReadAtScrapeTime changes files between scrapes, and takes some away.
 func TestMachineIsReadAtScrapeTime(t *testing.T) {
 	root := telemetrytest.Tree(t, telemetrytest.OrinJetPack6)
-	m := New(Build{}, nil, nil, telemetry.Open(root))
+	m := New(Build{}, telemetry.Open(root))
 	const series = `robustnet_throttle_events_total{cause="instantaneous_over_current"} `
 	if body := get(t, m.Handler()); !strings.Contains(body, "\n"+series+"27\n") {
 		t.Errorf("missing: %s27", series)
@@ -100,7 +100,7 @@ func TestMachineHostile(t *testing.T) {
 }
 
 func TestMachineConcurrent(t *testing.T) {
-	h := New(Build{}, nil, nil, telemetry.Open(telemetrytest.Tree(t, telemetrytest.OrinJetPack6))).Handler()
+	h := New(Build{}, telemetry.Open(telemetrytest.Tree(t, telemetrytest.OrinJetPack6))).Handler()
 	var scrapes sync.WaitGroup
 	for range 4 {
 		scrapes.Go(func() {

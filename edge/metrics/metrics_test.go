@@ -19,9 +19,12 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden file")
 
 // fixed returns metrics in a state in which every series differs from its neighbours.
-func fixed() *Metrics {
-	m := New(Build{Version: "v0.1.0", Revision: "44f1d83", Backend: "ONNX Runtime 1.30.0 CPU"},
-		[]string{"sky", "building", "road"}, func() (int, uint64) { return 2, 1750 }, nil)
+func fixed() (*Metrics, *Camera) {
+	all := New(Build{Version: "v0.1.0", Revision: "44f1d83", Backend: "ONNX Runtime 1.30.0 CPU"}, nil)
+	all.lastSuccess.Set(1_700_000_000)
+	all.Reloaded(false)
+	m := NewCamera("front", []string{"sky", "building", "road"}, func() (int, uint64) { return 2, 1750 })
+	all.Add(m)
 	m.CameraUp(true)
 	for i := range 3 {
 		m.Frame(time.UnixMilli(1_700_000_000_250 + int64(i)*33))
@@ -41,7 +44,7 @@ func fixed() *Metrics {
 	m.ObserveFrameAge(45 * time.Millisecond)
 	m.ObserveFrameAge(7 * time.Second)
 	m.ClassRatios([]float64{0.25, 0.125, 0.625})
-	return m
+	return all, m
 }
 
 func get(t *testing.T, h http.Handler) string {
@@ -57,7 +60,8 @@ func get(t *testing.T, h http.Handler) string {
 
 func TestGolden(t *testing.T) {
 	const golden = "testdata/metrics.txt"
-	got := get(t, promhttp.HandlerFor(fixed().registry, promhttp.HandlerOpts{}))
+	m, _ := fixed()
+	got := get(t, promhttp.HandlerFor(m.gatherers(), promhttp.HandlerOpts{}))
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -74,34 +78,39 @@ func TestGolden(t *testing.T) {
 
 // TestDocumentedNames keeps the names that dashboards and alerts rely on.
 func TestDocumentedNames(t *testing.T) {
-	body := get(t, fixed().Handler())
+	m, _ := fixed()
+	body := get(t, m.Handler())
 	for _, series := range []string{
 		`robustnet_build_info{backend="ONNX Runtime 1.30.0 CPU",revision="44f1d83",version="v0.1.0"} 1`,
-		`robustnet_camera_up 1`,
-		`robustnet_camera_frames_total 3`,
-		`robustnet_camera_last_frame_timestamp_seconds 1.700000000316e+09`,
-		`robustnet_camera_reopens_total{reason="eof"} 0`,
-		`robustnet_camera_reopens_total{reason="stalled"} 1`,
-		`robustnet_camera_reopens_total{reason="gone"} 2`,
-		`robustnet_camera_reopens_total{reason="busy"} 3`,
-		`robustnet_camera_reopens_total{reason="denied"} 4`,
-		`robustnet_camera_reopens_total{reason="error"} 5`,
-		`robustnet_frames_dropped_total{stage="capture"} 10`,
-		`robustnet_frames_dropped_total{stage="infer"} 11`,
-		`robustnet_frames_dropped_total{stage="overlay"} 12`,
-		`robustnet_frames_dropped_total{stage="encode"} 13`,
-		`robustnet_stage_duration_seconds_count{stage="capture"} 2`,
-		`robustnet_stage_duration_seconds_sum{stage="preprocess"} 0.02075`,
-		`robustnet_stage_duration_seconds_bucket{stage="infer",le="0.001"} 1`,
-		`robustnet_stage_duration_seconds_bucket{stage="postprocess",le="2"} 2`,
-		`robustnet_stage_duration_seconds_count{stage="overlay"} 2`,
-		`robustnet_stage_duration_seconds_count{stage="encode"} 2`,
-		`robustnet_frame_age_seconds_bucket{le="0.05"} 1`,
-		`robustnet_frame_age_seconds_bucket{le="5"} 1`,
-		`robustnet_frame_age_seconds_count 2`,
-		`robustnet_rtsp_clients 2`,
-		`robustnet_stream_sent_bytes_total 1750`,
-		`robustnet_class_pixel_ratio{class="road"} 0.625`,
+		`robustnet_config_last_reload_successful 0`,
+		`robustnet_config_last_reload_success_timestamp_seconds 1.7e+09`,
+		`robustnet_config_reloads_total{result="applied"} 0`,
+		`robustnet_config_reloads_total{result="refused"} 1`,
+		`robustnet_camera_up{camera="front"} 1`,
+		`robustnet_camera_frames_total{camera="front"} 3`,
+		`robustnet_camera_last_frame_timestamp_seconds{camera="front"} 1.700000000316e+09`,
+		`robustnet_camera_reopens_total{camera="front",reason="eof"} 0`,
+		`robustnet_camera_reopens_total{camera="front",reason="stalled"} 1`,
+		`robustnet_camera_reopens_total{camera="front",reason="gone"} 2`,
+		`robustnet_camera_reopens_total{camera="front",reason="busy"} 3`,
+		`robustnet_camera_reopens_total{camera="front",reason="denied"} 4`,
+		`robustnet_camera_reopens_total{camera="front",reason="error"} 5`,
+		`robustnet_frames_dropped_total{camera="front",stage="capture"} 10`,
+		`robustnet_frames_dropped_total{camera="front",stage="infer"} 11`,
+		`robustnet_frames_dropped_total{camera="front",stage="overlay"} 12`,
+		`robustnet_frames_dropped_total{camera="front",stage="encode"} 13`,
+		`robustnet_stage_duration_seconds_count{camera="front",stage="capture"} 2`,
+		`robustnet_stage_duration_seconds_sum{camera="front",stage="preprocess"} 0.02075`,
+		`robustnet_stage_duration_seconds_bucket{camera="front",stage="infer",le="0.001"} 1`,
+		`robustnet_stage_duration_seconds_bucket{camera="front",stage="postprocess",le="2"} 2`,
+		`robustnet_stage_duration_seconds_count{camera="front",stage="overlay"} 2`,
+		`robustnet_stage_duration_seconds_count{camera="front",stage="encode"} 2`,
+		`robustnet_frame_age_seconds_bucket{camera="front",le="0.05"} 1`,
+		`robustnet_frame_age_seconds_bucket{camera="front",le="5"} 1`,
+		`robustnet_frame_age_seconds_count{camera="front"} 2`,
+		`robustnet_rtsp_clients{camera="front"} 2`,
+		`robustnet_stream_sent_bytes_total{camera="front"} 1750`,
+		`robustnet_class_pixel_ratio{camera="front",class="road"} 0.625`,
 	} {
 		if !strings.Contains(body, "\n"+series+"\n") {
 			t.Errorf("missing: %s", series)
@@ -115,7 +124,8 @@ func TestDocumentedNames(t *testing.T) {
 }
 
 func TestLint(t *testing.T) {
-	problems, err := testutil.GatherAndLint(fixed().registry)
+	m, _ := fixed()
+	problems, err := testutil.GatherAndLint(m.gatherers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +137,14 @@ func TestLint(t *testing.T) {
 // TestSeriesExistFromTheStart guards rate() and alerts, which miss the first increment of
 // a series that appears with it.
 func TestSeriesExistFromTheStart(t *testing.T) {
-	fresh := New(Build{}, []string{"sky", "building", "road"}, nil, nil)
-	got, err := testutil.GatherAndCount(fresh.registry)
+	fresh := New(Build{}, nil)
+	fresh.Add(NewCamera("front", []string{"sky", "building", "road"}, nil))
+	got, err := testutil.GatherAndCount(fresh.gatherers())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := testutil.GatherAndCount(fixed().registry)
+	m, _ := fixed()
+	want, err := testutil.GatherAndCount(m.gatherers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +154,7 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 }
 
 func TestReadBack(t *testing.T) {
-	m := fixed()
+	all, m := fixed()
 	if got := m.Frames(); got != 3 {
 		t.Errorf("Frames = %d, want 3", got)
 	}
@@ -153,25 +165,59 @@ func TestReadBack(t *testing.T) {
 		t.Errorf("DroppedCount(overlay) = %d, want 12", got)
 	}
 	m.CameraUp(false)
-	if body := get(t, m.Handler()); !strings.Contains(body, "\nrobustnet_camera_up 0\n") {
+	if body := get(t, all.Handler()); !strings.Contains(body, "\nrobustnet_camera_up{camera=\"front\"} 0\n") {
 		t.Error("robustnet_camera_up is not 0 after CameraUp(false)")
+	}
+}
+
+// TestCamerasComeAndGo: a reload adds cameras, takes others out, and may bring another model.
+func TestCamerasComeAndGo(t *testing.T) {
+	m, front := fixed()
+	rear := NewCamera("rear", []string{"sky"}, nil)
+	rear.Frame(time.Now())
+	m.Add(rear)
+	front.SetClasses([]string{"tree", "sky"})
+	front.ClassRatios([]float64{0.75, 0.25})
+	m.SetBuild(Build{Backend: "TensorRT 10.3.0"})
+	m.Reloaded(true)
+	body := get(t, m.Handler())
+	for _, want := range []string{
+		`robustnet_camera_frames_total{camera="front"} 3`, `robustnet_camera_frames_total{camera="rear"} 1`,
+		`robustnet_class_pixel_ratio{camera="front",class="tree"} 0.75`,
+		`robustnet_build_info{backend="TensorRT 10.3.0",revision="",version=""} 1`,
+		`robustnet_config_last_reload_successful 1`, `robustnet_config_reloads_total{result="applied"} 1`,
+	} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if strings.Contains(body, `class="building"`) || strings.Contains(body, "ONNX Runtime") {
+		t.Error("the classes or the library of the model before are still there")
+	}
+	m.Add(NewCamera("rear", []string{"sky"}, nil))
+	m.Remove(front)
+	m.Remove(rear) // another one has its place
+	if body := get(t, m.Handler()); strings.Contains(body, `"front"`) || !strings.Contains(body, `"rear"`) {
+		t.Error("removing a camera left it or took another")
 	}
 }
 
 // TestHostileClassNames: names come from a model file, which may hold anything.
 func TestHostileClassNames(t *testing.T) {
-	m := New(Build{}, []string{"bad\xff", "", "two\nlines", "twin", "twin"}, nil, nil)
-	m.ClassRatios(make([]float64, 100))
+	m := New(Build{}, nil)
+	c := NewCamera("front", []string{"bad\xff", "", "two\nlines", "twin", "twin"}, nil)
+	c.ClassRatios(make([]float64, 100))
+	m.Add(c)
 	body := get(t, m.Handler())
-	for _, series := range []string{`{class="bad` + "\uFFFD" + `"}`, `{class=""}`, `{class="two\nlines"}`, `{class="twin"}`} {
-		if !strings.Contains(body, "robustnet_class_pixel_ratio"+series) {
-			t.Errorf("missing: robustnet_class_pixel_ratio%s", series)
+	for _, series := range []string{`class="bad` + "\uFFFD" + `"`, `class=""`, `class="two\nlines"`, `class="twin"`} {
+		if !strings.Contains(body, `robustnet_class_pixel_ratio{camera="front",`+series+"}") {
+			t.Errorf("missing: robustnet_class_pixel_ratio with %s", series)
 		}
 	}
 }
 
 func TestFramesCostNoAllocation(t *testing.T) {
-	m := fixed()
+	_, m := fixed()
 	captured, ratios := time.Now(), []float64{0.5, 0.25, 0.25}
 	got := testing.AllocsPerRun(100, func() {
 		m.CameraUp(true)
@@ -189,7 +235,7 @@ func TestFramesCostNoAllocation(t *testing.T) {
 }
 
 func BenchmarkFrame(b *testing.B) {
-	m := fixed()
+	_, m := fixed()
 	captured := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {

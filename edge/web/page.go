@@ -18,10 +18,12 @@ var pageTemplate = template.Must(template.ParseFS(assets, "assets/index.html"))
 // something before and without its script.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
+	status := s.currentStatus(r)
 	err := pageTemplate.Execute(&body, struct {
 		Status Status
+		First  CameraStatus
 		Views  []view.View
-	}{s.currentStatus(r), view.All()})
+	}{status, status.Cameras[0], view.All()})
 	if err != nil {
 		s.o.Log.Error().Err(err).Msg("page cannot be rendered")
 		http.Error(w, "the page cannot be rendered; the log says why", http.StatusInternalServerError)

@@ -63,7 +63,7 @@ func TestPageEscapes(t *testing.T) {
 	o := options(newFakeCamera(5))
 	o.Status = func() Status {
 		st := fullStatus()
-		st.Camera.URI = `file:<script>alert(1)</script>`
+		st.Cameras[0].Source.URI = `file:<script>alert(1)</script>`
 		st.Model.Name = `"><img src=x onerror=alert(1)>`
 		return st
 	}
@@ -146,8 +146,8 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	if got := d.Components.Parameters["view"].Schema.Enum; !slices.Equal(got, views) {
 		t.Errorf("openapi.json: views = %v, want %v", got, views)
 	}
-	states := []string{string(CameraOpening), string(CameraUp), string(CameraLost), string(CameraEnded)}
-	if got := d.Components.Schemas["CameraStatus"].Properties["state"].Enum; !slices.Equal(got, states) {
+	states := []string{string(CameraOpening), string(CameraUp), string(CameraLost), string(CameraEnded), string(CameraFailed)}
+	if got := d.Components.Schemas["SourceStatus"].Properties["state"].Enum; !slices.Equal(got, states) {
 		t.Errorf("openapi.json: camera states = %v, want %v", got, states)
 	}
 }

@@ -21,11 +21,21 @@ type Pictures interface {
 	Picture(ctx context.Context, v view.View, after uint64) (jpeg []byte, seq uint64, err error)
 }
 
-// requestedView reads the parameter view; without it, the overlay is meant.
-func requestedView(r *http.Request) (view.View, error) {
-	name := r.URL.Query().Get("view")
-	if name == "" {
-		return view.Overlay, nil
+// requested reads the parameters camera and view; without them, the first camera and the
+// overlay are meant. It answers a request that asks for what does not exist.
+func (s *Server) requested(w http.ResponseWriter, r *http.Request) (Pictures, view.View, bool) {
+	query, v := r.URL.Query(), view.Overlay
+	if name := query.Get("view"); name != "" {
+		var err error
+		if v, err = view.Parse(name); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return nil, "", false
+		}
 	}
-	return view.Parse(name)
+	pictures, err := s.o.Pictures(query.Get("camera"))
+	if err != nil {
+		http.Error(w, oneLine(err), http.StatusNotFound)
+		return nil, "", false
+	}
+	return pictures, v, true
 }

@@ -18,9 +18,8 @@ const (
 // preview streams motion JPEG: always the newest picture, no faster than PreviewFPS. A
 // client that does not take a picture within partTimeout is dropped.
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
-	v, err := requestedView(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	pictures, v, ok := s.requested(w, r)
+	if !ok {
 		return
 	}
 	if r.Method == http.MethodHead {
@@ -36,11 +35,11 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", previewType)
-	err = s.stream(r.Context(), w, v)
+	err := s.stream(r.Context(), w, pictures, v)
 	s.o.Log.Debug().Err(err).Str("client", r.RemoteAddr).Str("view", string(v)).Msg("preview ended")
 }
 
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View) error {
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, pictures Pictures, v view.View) error {
 	rc := http.NewResponseController(w)
 	// The server's read deadline would cancel the request's context although the client
 	// is well.
@@ -53,7 +52,6 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View)
 	}
 	pace := time.NewTimer(0)
 	defer pace.Stop()
-	interval := time.Second / time.Duration(s.o.PreviewFPS)
 	var seq uint64
 	for {
 		select {
@@ -61,11 +59,11 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v view.View)
 			return ctx.Err()
 		case <-pace.C:
 		}
-		jpeg, next, err := s.o.Pictures.Picture(ctx, v, seq)
+		jpeg, next, err := pictures.Picture(ctx, v, seq)
 		if err != nil {
 			return err
 		}
-		pace.Reset(interval)
+		pace.Reset(time.Second / time.Duration(s.fps.Load()))
 		if err := p.write(jpeg); err != nil {
 			return err
 		}

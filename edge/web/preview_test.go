@@ -137,7 +137,7 @@ func TestPreviewRate(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		w := &countingWriter{}
-		if err := s.stream(ctx, w, view.Raw); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.stream(ctx, w, camera, view.Raw); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("stream = %v, want the context's error", err)
 		}
 		if w.parts < 99 || w.parts > 101 {

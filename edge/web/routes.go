@@ -116,8 +116,11 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) currentStatus(r *http.Request) Status {
 	st := s.o.Status()
-	st.Preview = PreviewStatus{Viewers: len(s.viewers), MaxViewers: cap(s.viewers), FPS: s.o.PreviewFPS}
-	st.Stream.RTSPURL = reachable(st.Stream.RTSPURL, r.Host)
+	st.Preview = PreviewStatus{Viewers: len(s.viewers), MaxViewers: cap(s.viewers), FPS: int(s.fps.Load())}
+	for i := range st.Cameras {
+		stream := &st.Cameras[i].Stream
+		stream.RTSPURL = reachable(stream.RTSPURL, r.Host)
+	}
 	return st
 }
 
@@ -144,14 +147,13 @@ func reachable(address, requestHost string) string {
 }
 
 func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
-	v, err := requestedView(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	pictures, v, ok := s.requested(w, r)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.firstPicture)
 	defer cancel()
-	jpeg, _, err := s.o.Pictures.Picture(ctx, v, 0)
+	jpeg, _, err := pictures.Picture(ctx, v, 0)
 	switch {
 	case errors.Is(err, ErrNoPicture), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")

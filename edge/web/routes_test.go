@@ -20,28 +20,31 @@ func TestAnswers(t *testing.T) {
 		contentType  string
 		body         string // part of it
 	}{
-		"page":              {"GET", "/", 200, "text/html; charset=utf-8", "<title>robustnet-edge</title>"},
-		"style":             {"GET", "/app.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
-		"script":            {"GET", "/app.js", 200, "text/javascript; charset=utf-8", "/api/v1/status"},
-		"icon":              {"GET", "/favicon.svg", 200, "image/svg+xml", "<svg"},
-		"health":            {"GET", "/healthz", 200, "text/plain; charset=utf-8", "ok\n"},
-		"ready":             {"GET", "/readyz", 200, "text/plain; charset=utf-8", "ready\n"},
-		"metrics":           {"GET", "/metrics", 200, "text/plain; charset=utf-8", "robustnet_camera_up 1"},
-		"status":            {"GET", "/api/v1/status", 200, "application/json", `"uptime_seconds":12.5`},
-		"openapi":           {"GET", "/api/v1/openapi.json", 200, "application/json", `"openapi": "3.1.0"`},
-		"snapshot":          {"GET", "/snapshot.jpg", 200, "image/jpeg", "overlay 5"},
-		"snapshot overlay":  {"GET", "/snapshot.jpg?view=overlay", 200, "image/jpeg", "overlay 5"},
-		"snapshot raw":      {"GET", "/snapshot.jpg?view=raw", 200, "image/jpeg", "raw 5"},
-		"snapshot mask":     {"GET", "/snapshot.jpg?view=mask", 200, "image/jpeg", "mask 5"},
-		"snapshot both":     {"GET", "/snapshot.jpg?view=side-by-side", 200, "image/jpeg", "side-by-side 5"},
-		"snapshot unknown":  {"GET", "/snapshot.jpg?view=%0d%0aX", 400, "text/plain; charset=utf-8", "choose one of overlay, mask, side-by-side, raw"},
-		"preview unknown":   {"GET", "/preview.mjpg?view=x", 400, "text/plain; charset=utf-8", "choose one of overlay"},
-		"nothing there":     {"GET", "/admin", 404, "text/plain; charset=utf-8", "There is nothing at \"/admin\""},
-		"below the root":    {"GET", "/snapshot.jpg/x", 404, "text/plain; charset=utf-8", "nothing"},
-		"post to page":      {"POST", "/", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
-		"post to status":    {"POST", "/api/v1/status", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
-		"put to snapshot":   {"PUT", "/snapshot.jpg", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
-		"delete to nowhere": {"DELETE", "/admin", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
+		"page":               {"GET", "/", 200, "text/html; charset=utf-8", "<title>robustnet-edge</title>"},
+		"style":              {"GET", "/app.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
+		"script":             {"GET", "/app.js", 200, "text/javascript; charset=utf-8", "/api/v1/status"},
+		"icon":               {"GET", "/favicon.svg", 200, "image/svg+xml", "<svg"},
+		"health":             {"GET", "/healthz", 200, "text/plain; charset=utf-8", "ok\n"},
+		"ready":              {"GET", "/readyz", 200, "text/plain; charset=utf-8", "ready\n"},
+		"metrics":            {"GET", "/metrics", 200, "text/plain; charset=utf-8", "robustnet_camera_up 1"},
+		"status":             {"GET", "/api/v1/status", 200, "application/json", `"uptime_seconds":12.5`},
+		"openapi":            {"GET", "/api/v1/openapi.json", 200, "application/json", `"openapi": "3.1.0"`},
+		"snapshot":           {"GET", "/snapshot.jpg", 200, "image/jpeg", "overlay 5"},
+		"snapshot overlay":   {"GET", "/snapshot.jpg?view=overlay", 200, "image/jpeg", "overlay 5"},
+		"snapshot raw":       {"GET", "/snapshot.jpg?view=raw", 200, "image/jpeg", "raw 5"},
+		"snapshot mask":      {"GET", "/snapshot.jpg?view=mask", 200, "image/jpeg", "mask 5"},
+		"snapshot both":      {"GET", "/snapshot.jpg?view=side-by-side", 200, "image/jpeg", "side-by-side 5"},
+		"snapshot unknown":   {"GET", "/snapshot.jpg?view=%0d%0aX", 400, "text/plain; charset=utf-8", "choose one of overlay, mask, side-by-side, raw"},
+		"snapshot of camera": {"GET", "/snapshot.jpg?camera=front", 200, "image/jpeg", "overlay 5"},
+		"unknown camera":     {"GET", "/snapshot.jpg?camera=%0d%0aX", 404, "text/plain; charset=utf-8", "there is front"},
+		"preview of nothing": {"GET", "/preview.mjpg?camera=x", 404, "text/plain; charset=utf-8", "there is front"},
+		"preview unknown":    {"GET", "/preview.mjpg?view=x", 400, "text/plain; charset=utf-8", "choose one of overlay"},
+		"nothing there":      {"GET", "/admin", 404, "text/plain; charset=utf-8", "There is nothing at \"/admin\""},
+		"below the root":     {"GET", "/snapshot.jpg/x", 404, "text/plain; charset=utf-8", "nothing"},
+		"post to page":       {"POST", "/", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
+		"post to status":     {"POST", "/api/v1/status", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
+		"put to snapshot":    {"PUT", "/snapshot.jpg", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
+		"delete to nowhere":  {"DELETE", "/admin", 405, "text/plain; charset=utf-8", "Method Not Allowed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +137,7 @@ func TestStatus(t *testing.T) {
 	}
 	want := fullStatus()
 	want.Preview = PreviewStatus{MaxViewers: MaxPreviewViewers, FPS: 1000}
-	want.Stream.RTSPURL = "rtsp://127.0.0.1:8554/overlay"
+	want.Cameras[0].Stream.RTSPURL = "rtsp://127.0.0.1:8554/overlay"
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("status = %+v, want %+v", got, want)
 	}

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,8 +28,10 @@ import (
 // Options configure a [Server]. Every field but PreviewFPS is required.
 type Options struct {
 	// Address is the host and port to listen on, e.g. "127.0.0.1:8080".
-	Address  string
-	Pictures Pictures
+	Address string
+	// Pictures returns a camera's pictures; of the first one where the name is empty. The
+	// error, which names the cameras that there are, says that there is none of this name.
+	Pictures func(camera string) (Pictures, error)
 	// Status is called once for each request for it, concurrently.
 	Status func() Status
 	// Ready returns nil when the daemon does its work, otherwise what keeps it from it.
@@ -36,6 +39,7 @@ type Options struct {
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// PreviewFPS is the highest rate of the preview in frames per second; 0 means 10.
+	// [Server.SetPreviewFPS] changes it.
 	PreviewFPS int
 	Log        zerolog.Logger
 }
@@ -68,6 +72,7 @@ type Server struct {
 	o        Options
 	listener net.Listener
 	viewers  chan struct{} // one element for each open preview
+	fps      atomic.Int64  // highest rate of the previews
 
 	partTimeout  time.Duration // for one picture of a preview
 	firstPicture time.Duration // how long a snapshot waits when there is no frame yet
@@ -75,15 +80,23 @@ type Server struct {
 
 // NewServer makes a server; it opens nothing.
 func NewServer(o Options) *Server {
-	if o.PreviewFPS <= 0 {
-		o.PreviewFPS = defaultPreviewFPS
-	}
-	return &Server{
+	s := &Server{
 		o:            o,
 		viewers:      make(chan struct{}, MaxPreviewViewers),
 		partTimeout:  5 * time.Second,
 		firstPicture: time.Second,
 	}
+	s.SetPreviewFPS(o.PreviewFPS)
+	return s
+}
+
+// SetPreviewFPS changes the highest rate of the previews, those that are open among them, in
+// frames per second; 0 means 10.
+func (s *Server) SetPreviewFPS(fps int) {
+	if fps <= 0 {
+		fps = defaultPreviewFPS
+	}
+	s.fps.Store(int64(fps))
 }
 
 // Listen claims the address, so that a port in use is reported before the daemon says

@@ -7,15 +7,27 @@ type Status struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision"`
 	// UptimeSeconds is the time since the daemon started.
-	UptimeSeconds float64        `json:"uptime_seconds"`
-	Camera        CameraStatus   `json:"camera"`
-	Model         ModelStatus    `json:"model"`
-	Pipeline      PipelineStatus `json:"pipeline"`
-	Stream        StreamStatus   `json:"stream"`
+	UptimeSeconds float64     `json:"uptime_seconds"`
+	Model         ModelStatus `json:"model"`
+	// Cameras are in the order of the configuration; there is one at least.
+	Cameras []CameraStatus `json:"cameras"`
 	// Machine is nil where the computer has no sensors.
 	Machine *MachineStatus `json:"machine"`
 	// Preview is filled in by the [Server].
-	Preview PreviewStatus `json:"preview"`
+	Preview       PreviewStatus       `json:"preview"`
+	Configuration ConfigurationStatus `json:"configuration"`
+}
+
+// CameraStatus describes one camera and what becomes of its frames.
+type CameraStatus struct {
+	// Name is the camera's in the configuration.
+	Name   string       `json:"name"`
+	Source SourceStatus `json:"source"`
+	// ClassPixelRatios are each class's share of the newest mask's pixels, 0..1, in the order
+	// of the model's classes.
+	ClassPixelRatios []float64      `json:"class_pixel_ratios"`
+	Pipeline         PipelineStatus `json:"pipeline"`
+	Stream           StreamStatus   `json:"stream"`
 	// Output is nil unless the daemon writes files.
 	Output *OutputStatus `json:"output"`
 }
@@ -29,10 +41,11 @@ const (
 	CameraUp      CameraState = "up"      // delivering frames
 	CameraLost    CameraState = "lost"    // delivered before, now being retried
 	CameraEnded   CameraState = "ended"   // a finite source came to its end
+	CameraFailed  CameraState = "failed"  // given up for good; the others go on
 )
 
-// CameraStatus describes the camera.
-type CameraStatus struct {
+// SourceStatus describes where a camera's frames come from.
+type SourceStatus struct {
 	// URI is where frames come from, without any password.
 	URI   string      `json:"uri"`
 	State CameraState `json:"state"`
@@ -77,8 +90,6 @@ type ClassStatus struct {
 	Name string `json:"name"`
 	// Color is the overlay colour as "#rrggbb".
 	Color string `json:"color"`
-	// PixelRatio is the share of the newest mask's pixels, 0..1.
-	PixelRatio float64 `json:"pixel_ratio"`
 }
 
 // PipelineStatus says how the frame pipeline performed in the last seconds.
@@ -152,4 +163,12 @@ type OutputStatus struct {
 	Masks string `json:"masks"`
 	// Frames counts the pictures written to each.
 	Frames uint64 `json:"frames"`
+}
+
+// ConfigurationStatus tells what became of the configuration that was read last.
+type ConfigurationStatus struct {
+	// Applied is false when it was refused, and the one before is in use.
+	Applied bool `json:"applied"`
+	// Error says why it was refused.
+	Error string `json:"error"`
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,25 +73,35 @@ func age(seconds float64) *float64 { return &seconds }
 func fullStatus() Status {
 	return Status{
 		Version: "v0.1.0", Revision: "44f1d83", UptimeSeconds: 12.5,
-		Camera: CameraStatus{URI: "/dev/video0", State: CameraUp, Width: 1280, Height: 720, FPS: 30, Format: "MJPEG", Frames: 321, LastFrameAgeSeconds: age(0.02)},
 		Model: ModelStatus{
 			Name: "camvid", Backend: "ONNX Runtime", Input: Size{480, 360}, Mask: Size{240, 180}, Threads: 2,
-			Classes: []ClassStatus{{Name: "road", Color: "#804080", PixelRatio: 0.5}},
+			Classes: []ClassStatus{{Name: "road", Color: "#804080"}},
 		},
-		Pipeline: PipelineStatus{FPS: 29.9, LatencyMS: Quantiles{40, 55}, InferMS: Quantiles{30, 35}, OverheadMS: Quantiles{10, 12}, Dropped: map[string]uint64{"infer": 7}},
-		Stream:   StreamStatus{RTSPURL: "rtsp://0.0.0.0:8554/overlay", Viewers: 1, Encoder: "x264", BitrateKbps: 2500},
-		Machine:  &MachineStatus{HottestZone: "gpu-thermal", HottestCelsius: new(62.5), PowerWatts: new(15.6), PowerMode: "MAXN_SUPER", GPULoadRatio: new(0.873), GPUFrequencyHertz: new(918e6), Throttled: "heat"},
-		Output:   &OutputStatus{Video: "out.mp4", Frames: 300},
+		Cameras: []CameraStatus{{
+			Name:             "front",
+			Source:           SourceStatus{URI: "/dev/video0", State: CameraUp, Width: 1280, Height: 720, FPS: 30, Format: "MJPEG", Frames: 321, LastFrameAgeSeconds: age(0.02)},
+			ClassPixelRatios: []float64{0.5},
+			Pipeline:         PipelineStatus{FPS: 29.9, LatencyMS: Quantiles{40, 55}, InferMS: Quantiles{30, 35}, OverheadMS: Quantiles{10, 12}, Dropped: map[string]uint64{"infer": 7}},
+			Stream:           StreamStatus{RTSPURL: "rtsp://0.0.0.0:8554/overlay", Viewers: 1, Encoder: "x264", BitrateKbps: 2500},
+			Output:           &OutputStatus{Video: "out.mp4", Frames: 300},
+		}},
+		Machine:       &MachineStatus{HottestZone: "gpu-thermal", HottestCelsius: new(62.5), PowerWatts: new(15.6), PowerMode: "MAXN_SUPER", GPULoadRatio: new(0.873), GPUFrequencyHertz: new(918e6), Throttled: "heat"},
+		Configuration: ConfigurationStatus{Applied: true},
 	}
 }
 
 // options returns what a healthy daemon would pass.
 func options(camera Pictures) Options {
 	return Options{
-		Address:  "127.0.0.1:0",
-		Pictures: camera,
-		Status:   fullStatus,
-		Ready:    func() error { return nil },
+		Address: "127.0.0.1:0",
+		Pictures: func(name string) (Pictures, error) {
+			if name != "" && name != "front" {
+				return nil, errors.New("there is no camera of this name; there is front")
+			}
+			return camera, nil
+		},
+		Status: fullStatus,
+		Ready:  func() error { return nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "robustnet_camera_up 1\n")
 		}),

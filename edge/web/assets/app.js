@@ -10,6 +10,7 @@ const $ = (id) => document.getElementById(id);
 const img = $('preview');
 
 let view = 'overlay';
+let camera = '';           // name of the one that is shown; the first if empty or unknown
 let loads = 0;             // makes every address of the preview new, so that it is fetched
 let previewFailed = false;
 let retryTimer = 0;
@@ -41,6 +42,18 @@ function duration(seconds) {
   return `${s} s`;
 }
 
+// shown is the camera that the page is about.
+function shown() {
+  return latest && (latest.cameras.find((c) => c.name === camera) || latest.cameras[0]);
+}
+
+function picture(path) {
+  const query = new URLSearchParams({ view });
+  const c = shown();
+  if (c) query.set('camera', c.name);
+  return `${path}?${query}`;
+}
+
 // Preview. A motion JPEG image says nothing when its connection ends, so the status tells
 // when to fetch it again.
 
@@ -49,7 +62,7 @@ function startPreview() {
   if (document.hidden) return;
   previewFailed = false;
   img.alt = `Live preview, ${view} view`;
-  img.src = `/preview.mjpg?view=${view}&n=${++loads}`;
+  img.src = `${picture('/preview.mjpg')}&n=${++loads}`;
 }
 
 function stopPreview() {
@@ -71,15 +84,46 @@ img.addEventListener('load', () => {
   showState();
 });
 
-function selectView(name) {
-  view = name;
-  $('snapshot').href = `/snapshot.jpg?view=${view}`;
+function showPicture() {
+  $('snapshot').href = picture('/snapshot.jpg');
   shapePicture();
   startPreview();
 }
 
+// remember keeps a choice in the page's address.
+function remember(name, value) {
+  const address = new URL(location.href);
+  address.searchParams.set(name, value);
+  history.replaceState(null, '', address);
+}
+
+function showCameras() {
+  const group = $('cameras'), cameras = latest.cameras;
+  group.hidden = cameras.length < 2;
+  const names = [...group.querySelectorAll('input')].map((input) => input.value);
+  const current = shown().name;
+  if (names.join('\n') === cameras.map((c) => c.name).join('\n')) return;
+  for (const label of group.querySelectorAll('label')) label.remove();
+  for (const c of cameras) {
+    const label = document.createElement('label'), input = document.createElement('input'), name = document.createElement('span');
+    input.type = 'radio';
+    input.name = 'camera';
+    input.value = name.textContent = c.name;
+    input.checked = c.name === current;
+    input.addEventListener('change', () => {
+      camera = input.value;
+      remember('camera', camera);
+      showPicture();
+      showFigures();
+      showState();
+    });
+    label.append(input, name);
+    group.append(label);
+  }
+}
+
 function shapePicture() {
-  const c = latest && latest.camera;
+  const c = latest && shown().source;
   if (!c || !c.width || !c.height) return;
   const width = view === 'side-by-side' ? 2 * c.width : c.width;
   $('picture').style.aspectRatio = `${width} / ${c.height}`;
@@ -92,11 +136,12 @@ function describe() {
     return { pill: 'Offline', kind: 'bad', title: 'Connection lost, retrying…', age: `last contact ${duration((Date.now() - lastContact) / 1000)} ago` };
   }
   if (!latest) return { pill: 'Connecting', kind: 'wait' };
-  const c = latest.camera;
+  const c = shown().source;
   const known = c.last_frame_age_seconds !== null;
   const age = known ? `last frame ${duration(c.last_frame_age_seconds)} ago` : 'no frame yet';
   if (c.state === 'opening') return { pill: 'Opening camera', kind: 'wait', title: 'Opening the camera…', detail: c.error };
   if (c.state === 'lost') return { pill: 'Camera lost', kind: 'bad', title: 'Camera lost, retrying…', age, detail: c.error };
+  if (c.state === 'failed') return { pill: 'Camera failed', kind: 'bad', title: 'The camera was given up', age, detail: c.error };
   if (c.state === 'ended') return { pill: 'Ended', kind: 'wait', title: 'The clip has ended', age };
   if (known && c.last_frame_age_seconds > STALE_SECONDS) return { pill: 'No new frames', kind: 'warn', title: 'Waiting for the camera…', age };
   if (previewFailed) {
@@ -128,7 +173,8 @@ function showState() {
 // Figures
 
 function showFigures() {
-  const { camera, model, pipeline, stream, machine, preview, output } = latest;
+  const { model, machine, preview, configuration } = latest;
+  const { source, class_pixel_ratios: ratios, pipeline, stream, output } = shown();
   text('fps', number(pipeline.fps, 1));
   text('latency-p50', milliseconds(pipeline.latency_ms.p50));
   text('latency-p95', milliseconds(pipeline.latency_ms.p95));
@@ -141,17 +187,19 @@ function showFigures() {
   text('previews', `${preview.viewers} ${preview.viewers === 1 ? 'preview' : 'previews'}`);
   text('uptime', duration(latest.uptime_seconds));
 
-  text('camera', camera.uri);
+  text('camera', source.uri);
   const mode = [];
-  if (camera.width) mode.push(`${camera.width} × ${camera.height}`);
-  if (camera.fps) mode.push(`${number(camera.fps, camera.fps % 1 ? 2 : 0)} fps`);
-  if (camera.format) mode.push(camera.format);
-  if (camera.reopens) mode.push(`reopened ${camera.reopens}\u00a0×`);
+  if (source.width) mode.push(`${source.width} × ${source.height}`);
+  if (source.fps) mode.push(`${number(source.fps, source.fps % 1 ? 2 : 0)} fps`);
+  if (source.format) mode.push(source.format);
+  if (source.reopens) mode.push(`reopened ${source.reopens}\u00a0×`);
   text('camera-mode', mode.join(', '));
   text('model', model.name);
   text('model-mode', `input ${model.input.width} × ${model.input.height}, mask ${model.mask.width} × ${model.mask.height}`);
   text('backend', `${model.backend}, ${model.threads} ${model.threads === 1 ? 'thread' : 'threads'}`);
   showMachine(machine);
+  $('configuration-row').hidden = configuration.applied;
+  text('configuration', configuration.error);
   $('output-row').hidden = !output;
   if (output) text('output', `${[output.video, output.masks].filter(Boolean).join(', ')} (${output.frames} frames)`);
 
@@ -159,7 +207,7 @@ function showFigures() {
   text('rtsp', stream.rtsp_url);
   text('ffplay', `ffplay -fflags nobuffer -flags low_delay ${stream.rtsp_url}`);
   text('encoder', [stream.encoder, stream.bitrate_kbps ? `${(stream.bitrate_kbps / 1000).toFixed(1)} Mbit/s` : ''].filter(Boolean).join(', '));
-  showClasses(model.classes || []);
+  showClasses(model.classes || [], ratios || []);
 }
 
 function showMachine(machine) {
@@ -188,7 +236,7 @@ function rectangle(name) {
   return svg;
 }
 
-function showClasses(classes) {
+function showClasses(classes, ratios) {
   const list = $('classes');
   while (list.children.length > classes.length) list.lastChild.remove();
   while (list.children.length < classes.length) {
@@ -202,7 +250,7 @@ function showClasses(classes) {
   }
   classes.forEach((c, i) => {
     const [swatch, name, share, percent] = list.children[i].children;
-    const ratio = Math.min(1, Math.max(0, c.pixel_ratio));
+    const ratio = Math.min(1, Math.max(0, ratios[i] || 0));
     if (name.textContent !== c.name) name.textContent = name.title = c.name;
     swatch.firstChild.setAttribute('fill', c.color);
     share.firstChild.setAttribute('fill', c.color);
@@ -229,14 +277,18 @@ async function poll() {
   clearTimeout(pollTimer);
   try {
     const next = await look();
+    const first = !latest;
     const broken = !online || Date.now() - lastContact > GAP_MS || next.uptime_seconds < lastUptime;
     online = true;
     lastContact = Date.now();
     lastUptime = next.uptime_seconds;
+    const before = shown();
     latest = next;
+    showCameras();
     shapePicture();
     showFigures();
-    if (broken) startPreview();
+    if (first || before.name !== shown().name) showPicture();
+    else if (broken) startPreview();
   } catch {
     online = false;
   }
@@ -259,10 +311,9 @@ document.addEventListener('visibilitychange', () => {
 
 for (const input of document.querySelectorAll('input[name=view]')) {
   input.addEventListener('change', () => {
-    const address = new URL(location.href);
-    address.searchParams.set('view', input.value);
-    history.replaceState(null, '', address);
-    selectView(input.value);
+    view = input.value;
+    remember('view', view);
+    showPicture();
   });
 }
 
@@ -285,11 +336,11 @@ for (const button of document.querySelectorAll('[data-copy]')) {
   });
 }
 
-const asked = new URL(location.href).searchParams.get('view');
+const asked = new URL(location.href).searchParams;
+camera = asked.get('camera') || '';
 for (const input of document.querySelectorAll('input[name=view]')) {
-  if (input.value === asked) input.checked = true;
+  if (input.value === asked.get('view')) input.checked = true;
   if (input.checked) view = input.value;
 }
 // An endless image would keep the browser's loading indicator turning, so it comes after.
-addEventListener('load', () => selectView(view));
-poll();
+addEventListener('load', poll);

@@ -1,0 +1,108 @@
+package edge
+
+import (
+	"fmt"
+	"image"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/robustnet-edge/robustnet/edge/config"
+	"github.com/robustnet-edge/robustnet/edge/metrics"
+	"github.com/robustnet-edge/robustnet/edge/stream"
+	"github.com/robustnet-edge/robustnet/edge/view"
+)
+
+// feed is one camera as others know it: its stream, its pictures on the page, its metrics.
+// It outlives its pipelines, of which a reload ends one and begins another, so that players
+// stay connected and counters go on.
+type feed struct {
+	name    string
+	metrics *metrics.Camera
+	stream  *stream.Stream // nil when there is no RTSP server
+
+	camera  cameraState
+	latest  latest
+	figures figures
+	pulse   pulse
+	written outputCounts
+	shown   atomic.Uint64 // pictures presented
+	encoded encodedAs     // the presenter's, from one to the next
+	wake    chan struct{} // something was plugged in
+
+	// Guarded by the daemon's mu.
+	pipeline *pipeline
+	running  bool
+	err      error // why the pipeline ended, if not as it should
+}
+
+// encodedAs is how the pictures of a stream were made.
+type encodedAs struct {
+	view view.View
+	pane image.Point // size of one picture of the view
+}
+
+// newFeed makes the feed of a camera that is new in the configuration.
+func (d *Daemon) newFeed(f config.Feed, n *network) (*feed, error) {
+	made := &feed{name: f.Name, figures: newFigures(), wake: make(chan struct{}, 1)}
+	if d.rtsp != nil {
+		st, err := d.rtsp.Open(f.Config.Stream.Path)
+		if err != nil {
+			return nil, err
+		}
+		made.stream = st
+	}
+	made.metrics = metrics.NewCamera(f.Name, n.classes(), made.streamStats)
+	made.latest.init(f.Config.Overlay, n)
+	return made, nil
+}
+
+// end takes the feed out of sight.
+func (d *Daemon) end(f *feed) {
+	d.metrics.Remove(f.metrics)
+	if f.stream != nil {
+		f.stream.Close()
+	}
+	f.latest.close()
+}
+
+// streamStats feeds the metrics.
+func (f *feed) streamStats() (clients int, sentBytes uint64) {
+	if f.stream == nil {
+		return 0, 0
+	}
+	return f.stream.Viewers(), f.stream.BytesSent()
+}
+
+// dropped is the number of frames that gave way to newer ones.
+func (f *feed) dropped() uint64 {
+	var n uint64
+	for _, at := range metrics.Drops() {
+		n += f.metrics.DroppedCount(at)
+	}
+	return n
+}
+
+// plugged ends the camera's pause between two attempts to open it.
+func (f *feed) plugged() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// recordingPath is where a recording goes: where the configuration says, unless an earlier
+// pipeline of this process has recorded there, which must not be overwritten.
+func (d *Daemon) recordingPath(path string) string {
+	if !slices.Contains(d.recorded, path) {
+		return path
+	}
+	ext := filepath.Ext(path)
+	for n := 2; ; n++ {
+		next := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n, ext)
+		if !slices.Contains(d.recorded, next) {
+			return next
+		}
+	}
+}
