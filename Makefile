@@ -44,8 +44,8 @@ setup:
 # h264parse and brings -good and -base, plugins-ugly has x264enc.
 GSTREAMER = gstreamer1.0-tools gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 
-test: lint
-	@packaging/setup.sh $(GSTREAMER)
+test: lint deb
+	@packaging/setup.sh $(GSTREAMER) udev systemd adduser shellcheck mandoc
 	go test -tags '$(TAGS)' ./...
 	go test -race -short ./camera/... ./edge/... ./internal/gstlaunch ./internal/tail ./internal/telemetry ./onnx ./trt/... ./train/feed ./train/ranks ./train/torch
 	$(MAKE) test-vm-light
@@ -53,6 +53,7 @@ test: lint
 lint: setup
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -C packaging/deb/pack .
 	go tool staticcheck ./...
 	go vet -tags openh264 ./edge/stream
 	go tool staticcheck -tags openh264 ./edge/stream

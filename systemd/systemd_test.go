@@ -139,7 +139,10 @@ func TestBoth(t *testing.T) {
 	}
 	one, each := rest(service), rest(template)
 	if !slices.Equal(one, each) {
-		t.Errorf("%s has\n%v\n%s has\n%v", service, one, template, each)
+		lacks := func(from, what []setting) []setting {
+			return slices.DeleteFunc(slices.Clone(what), func(s setting) bool { return slices.Contains(from, s) })
+		}
+		t.Errorf("%s alone has %v, %s %v, or their order is another", service, lacks(each, one), template, lacks(one, each))
 	}
 	for name, want := range map[string]map[string]string{
 		service: {

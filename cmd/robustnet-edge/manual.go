@@ -25,6 +25,7 @@ func newManual() *cobra.Command {
 			{
 				Title: "signals",
 				Items: []cli.ManualItem{
+					{Term: "SIGHUP", Text: "Read the configuration again. One with a mistake is refused, and the one before stays in use."},
 					{Term: "SIGINT, SIGTERM", Text: "Complete the outputs and end. A second one ends the program at once."},
 				},
 			},

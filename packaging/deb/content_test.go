@@ -53,10 +53,11 @@ var made = []string{
 }
 
 func TestSettings(t *testing.T) {
-	c, err := config.Check("edge.yaml")
+	loaded, err := config.Check("edge.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := loaded.Config
 	if c.Camera.URI != "v4l2:" || c.Stream.RTSP != "127.0.0.1:8554" || c.Stream.Path != "overlay" {
 		t.Errorf("the first camera is not at rtsp://127.0.0.1:8554/overlay: %+v, %+v", c.Camera, c.Stream)
 	}

@@ -126,6 +126,7 @@ func TestLife(t *testing.T) {
 		t.Skip("robustnet-edge is installed on this machine")
 	}
 
+	s.run("rm", "-f", "/var/lib/man-db/auto-update") // an index of all pages after each step
 	s.run("dpkg", "--install", first)
 	s.expect("installed", true, "/usr/bin/robustnet-edge", conffile, enabled)
 	groups := strings.Fields(s.run("id", "-nG", "robustnet"))
