@@ -8,6 +8,7 @@
 package camera
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -15,7 +16,8 @@ import (
 // calls [Frame.Release], after which it must not touch the frame again.
 type Frame struct {
 	// Pix holds Height rows of Width pixels, three bytes each in the order blue, green,
-	// red (OpenCV's layout), 0..255, without padding between rows.
+	// red (OpenCV's layout), 0..255, without padding between rows. Who makes the frame
+	// writes it; who reads it calls [Frame.BGR], because a raw frame has no Pix before.
 	Pix           []byte
 	Width, Height int
 
@@ -37,7 +39,44 @@ type Frame struct {
 	// without extension); empty otherwise.
 	Name string
 
-	pool *Pool
+	raw       []byte // as the camera sent it; nil unless the pool is of raw frames
+	converted bool   // Pix holds what raw does
+	pool      *Pool
+}
+
+// PixelFormat names how the bytes of a raw frame lie, as the kernel does; planes and rows
+// follow each other without padding.
+type PixelFormat string
+
+// The formats of raw frames that more than their source knows.
+const (
+	YUYV PixelFormat = "YUYV" // pairs of Y U Y V; BT.601, Y within 16..235
+	NV12 PixelFormat = "NV12" // a plane of Y, then pairs of U V at half of both sides; as YUYV
+)
+
+// Raw returns the picture as the camera sent it, for those who can read that, and the
+// frame's own memory: nil where the frame has BGR only. It stays valid after [Frame.BGR].
+func (f *Frame) Raw() ([]byte, PixelFormat) {
+	if f.raw == nil {
+		return nil, ""
+	}
+	return f.raw, f.pool.format
+}
+
+// BGR returns Pix. A raw frame is converted at the first call, so that frames which nobody
+// looks at cost nothing. Like all of a frame it is the owner's alone.
+func (f *Frame) BGR() ([]byte, error) {
+	if f.raw == nil || f.converted {
+		return f.Pix, nil
+	}
+	if f.Pix == nil {
+		f.Pix = make([]byte, f.Width*f.Height*3)
+	}
+	if err := f.pool.convert(f); err != nil {
+		return nil, fmt.Errorf("convert frame %d from %s: %w", f.Seq, f.pool.format, err)
+	}
+	f.converted = true
+	return f.Pix, nil
 }
 
 // Release returns the frame's memory to its pool.
@@ -60,6 +99,11 @@ const MaxSide = 8192
 type Pool struct {
 	width, height int
 	free          chan *Frame
+
+	// Of raw frames only.
+	format   PixelFormat
+	rawBytes int
+	toBGR    func(bgr, raw []byte) error
 }
 
 // poolDepth is how many idle frames a pool keeps: one each in the source, the slot, the
@@ -71,15 +115,33 @@ func NewPool(width, height int) *Pool {
 	return &Pool{width: width, height: height, free: make(chan *Frame, poolDepth)}
 }
 
-// Get returns a frame whose pixels are undefined and whose other fields are zero.
+// NewRawPool makes a pool for frames of width×height pixels that arrive as rawBytes bytes in
+// another format than BGR. toBGR writes all of bgr, which is a frame's Pix, from raw; it is
+// called for several frames at once, by their owners, and keeps neither slice.
+func NewRawPool(width, height int, format PixelFormat, rawBytes int, toBGR func(bgr, raw []byte) error) *Pool {
+	p := NewPool(width, height)
+	p.format, p.rawBytes, p.toBGR = format, rawBytes, toBGR
+	return p
+}
+
+func (p *Pool) convert(f *Frame) error { return p.toBGR(f.Pix, f.raw) }
+
+// Get returns a frame whose pixels, or raw bytes in a pool of raw frames, are undefined and
+// whose other fields are zero.
 func (p *Pool) Get() *Frame {
 	select {
 	case f := <-p.free:
-		*f = Frame{Pix: f.Pix, Width: p.width, Height: p.height, pool: p}
+		*f = Frame{Pix: f.Pix, raw: f.raw, Width: p.width, Height: p.height, pool: p}
 		return f
 	default:
-		return &Frame{Pix: make([]byte, p.width*p.height*3), Width: p.width, Height: p.height, pool: p}
 	}
+	f := &Frame{Width: p.width, Height: p.height, pool: p}
+	if p.toBGR != nil {
+		f.raw = make([]byte, p.rawBytes)
+	} else {
+		f.Pix = make([]byte, p.width*p.height*3)
+	}
+	return f
 }
 
 func (p *Pool) put(f *Frame) {

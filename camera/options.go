@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/robustnet-edge/robustnet/internal/nearest"
 )
@@ -24,7 +26,7 @@ type optionCheck func(value string) error
 
 // schemeOptions lists the options of each scheme.
 var schemeOptions = map[string]map[string]optionCheck{
-	"v4l2":  {"size": checkSize, "fps": checkFPS, "format": checkWord},
+	"v4l2":  {"size": checkSize, "fps": checkFPS, "format": checkWord, "serial": checkLine, "port": checkPort},
 	"file":  {"loop": checkBool, "pace": checkBool},
 	"dir":   {"fps": checkFPS, "loop": checkBool, "pace": checkBool},
 	"rtsp":  {"transport": checkTransport, "timeout": checkTimeout},
@@ -154,6 +156,24 @@ func checkWord(v string) error {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 	}) {
 		return errors.New("want one word of letters, digits, - and _")
+	}
+	return nil
+}
+
+// checkLine wants any text that fits one line.
+func checkLine(v string) error {
+	if strings.TrimSpace(v) == "" || strings.ContainsFunc(v, unicode.IsControl) || !utf8.ValidString(v) {
+		return errors.New("want text without control characters")
+	}
+	return nil
+}
+
+// checkPort wants the name of a device of sysfs.
+func checkPort(v string) error {
+	if v == "" || strings.ContainsFunc(v, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:", r))
+	}) {
+		return errors.New("want a USB port such as 1-2.1, as robustnet-edge cameras shows it")
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 //
 //	/dev/video0                                     a V4L2 device, by any of its paths
 //	v4l2:?size=1280x720&fps=30                      the first V4L2 camera
+//	v4l2:?serial=2C1B5B5F                           the one with that serial number
+//	v4l2:?port=1-2.1                                the one in that USB port
 //	file:clip.mp4?loop=1&pace=0                     a video file
 //	dir:images/?fps=5&pace=1                        a folder of images
 //	rtsp://user:password@host:554/path#transport=tcp  a network camera; rtsps:// too
@@ -111,6 +113,9 @@ func parseLocal(scheme, rest string) (URI, error) {
 	params, err := parseOptions(scheme, query)
 	if err != nil {
 		return URI{}, err
+	}
+	if p != "" && (params.Has("serial") || params.Has("port")) {
+		return URI{}, fmt.Errorf("camera %s:%s has a path, and serial or port besides; give the path, or v4l2:?serial=… or v4l2:?port=…", scheme, p)
 	}
 	return URI{Scheme: scheme, Path: p, Params: params}, nil
 }

@@ -18,6 +18,8 @@ func TestParseURI(t *testing.T) {
 		"v4l2:":                             {Scheme: "v4l2"},
 		"v4l2:/dev/video2?format=MJPEG":     {Scheme: "v4l2", Path: "/dev/video2", Params: url.Values{"format": {"MJPEG"}}},
 		"V4L2:?size=1280x720":               {Scheme: "v4l2", Params: url.Values{"size": {"1280x720"}}},
+		"v4l2:?serial=A%20%2F1&fps=5":       {Scheme: "v4l2", Params: url.Values{"serial": {"A /1"}, "fps": {"5"}}},
+		"v4l2:?port=1-2.1":                  {Scheme: "v4l2", Params: url.Values{"port": {"1-2.1"}}},
 		"file:clip.mp4?loop=1&pace=0":       {Scheme: "file", Path: "clip.mp4", Params: url.Values{"loop": {"1"}, "pace": {"0"}}},
 		"file:/abs/clip.mp4":                {Scheme: "file", Path: "/abs/clip.mp4"},
 		"file:///abs/clip.mp4":              {Scheme: "file", Path: "/abs/clip.mp4"},
@@ -90,6 +92,12 @@ func TestParseURIErrors(t *testing.T) {
 		"v4l2:?fps=241":                {"240"},
 		"v4l2:?fps=NaN":                {"240"},
 		"v4l2:?format=a%20b":           {"one word"},
+		"v4l2:?serial=":                {"without control characters"},
+		"v4l2:?serial=%01":             {"without control characters"},
+		"v4l2:?port=1-2%2F..":          {"1-2.1", "robustnet-edge cameras"},
+		"/dev/video0?serial=x":         {"give the path", "v4l2:?serial="},
+		"v4l2:/dev/video0?port=1-1":    {"give the path", "v4l2:?port="},
+		"file:a?serial=x":              {`"serial"`, "loop, pace"},
 		"synthetic:?frames=0":          {"1 or more"},
 		"synthetic:?seed=x":            {"whole number"},
 		"csi:":                         {"csi://0"},
@@ -238,7 +246,7 @@ func TestMask(t *testing.T) {
 
 func FuzzParseURI(f *testing.F) {
 	for _, s := range []string{
-		"/dev/video0", "v4l2:?size=1280x720&fps=30&format=MJPEG", "file:clip.mp4?loop=1&pace=0", "file:////x",
+		"/dev/video0", "v4l2:?size=1280x720&fps=30&format=MJPEG", "v4l2:?serial=A%20%2F1", "v4l2:?port=1-2.1&serial=x", "file:clip.mp4?loop=1&pace=0", "file:////x",
 		"dir:a%20b/?fps=5", "rtsp://u:p@h:554/x?y=1#transport=tcp&timeout=5s", "synthetic:?scene=street&seed=1",
 		"csi://0?sensor-mode=2&width=1920&height=1080&fps=30&flip=2", "csi:1", "gst:v4l2src device=/dev/video0 ! jpegdec", `gst:rtspsrc user-pw="a b"`,
 	} {

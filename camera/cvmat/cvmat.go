@@ -78,18 +78,22 @@ type Frames struct {
 	width, height int
 }
 
-// Mat returns a matrix over the frame's pixels: 8 bit, 3 channels, BGR. It is valid as long
-// as the caller owns the frame, and must not be closed.
+// Mat returns a matrix over the frame's pixels: 8 bit, 3 channels, BGR, into which a raw frame
+// is converted first. It is valid as long as the caller owns the frame, and must not be closed.
 func (c *Frames) Mat(f *camera.Frame) (gocv.Mat, error) {
 	if f.Pool() != c.pool || f.Width != c.width || f.Height != c.height {
 		c.Close()
 		c.pool, c.width, c.height = f.Pool(), f.Width, f.Height
 	}
-	key := unsafe.SliceData(f.Pix)
-	if p, ok := c.byBuffer[key]; ok && p.bytes == len(f.Pix) {
+	bgr, err := f.BGR()
+	if err != nil {
+		return gocv.Mat{}, err
+	}
+	key := unsafe.SliceData(bgr)
+	if p, ok := c.byBuffer[key]; ok && p.bytes == len(bgr) {
 		return p.Mat, nil
 	}
-	p, err := Over(f.Pix, f.Height, f.Width, gocv.MatTypeCV8UC3)
+	p, err := Over(bgr, f.Height, f.Width, gocv.MatTypeCV8UC3)
 	if err != nil {
 		return gocv.Mat{}, fmt.Errorf("frame %d: %w", f.Seq, err)
 	}

@@ -1,24 +1,21 @@
-// Package v4l2 reads USB and CSI cameras on Linux through pion/mediadevices.
+// Package v4l2 reads cameras of Linux's Video4Linux2: USB cameras above all.
 //
-// The driver lists the cameras once when the program starts, and again at every Open.
+// It talks to the kernel itself, by the interface that the kernel's user-space API guide
+// describes ("Video for Linux API", part "Input/Output", memory mapping), because each picture
+// needs what other packages hide: the driver's time stamp, sequence number, error flag and
+// distance of rows, and the format that it really set. A picture is copied out of the driver's
+// buffer before the buffer goes back.
+//
+// Nothing happens before [Open], [Cameras] or [Watch] is called, and only Watch starts nothing
+// that outlives it.
 package v4l2
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"io"
-	"io/fs"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"github.com/pion/mediadevices/pkg/frame"
-	"github.com/pion/mediadevices/pkg/io/video"
-	"github.com/pion/mediadevices/pkg/prop"
 
 	"github.com/robustnet-edge/robustnet/camera"
 )
@@ -30,38 +27,47 @@ const (
 	defaultFPS    = 30
 )
 
-// maxCorrupt is how many damaged JPEGs in a row are skipped. USB loses some now and then.
-const maxCorrupt = 10
-
-// Open opens the camera at the address's device path, which may be a symlink, or the first
-// camera that delivers pictures. Of the modes that the device lists it takes the fastest, up
-// to the wanted rate, at or above the wanted size. The options size and format insist on
-// one that the device lists; fps replaces the wanted rate.
+// Open opens the camera that the address names: by the path of its device, which may be a
+// symlink; by the options serial or port, see [Camera]; or the first one that delivers pictures.
+// Of the modes that the device lists it takes the fastest, up to the wanted rate, at or above
+// the wanted size, and among equals the one that costs the CPU least. The options size and
+// format insist on one that the device lists; fps replaces the wanted rate. A driver that sets
+// another format than it was asked for is believed if it can be read and the address does not
+// insist on one, and refused otherwise.
 //
-// Errors wrap the kernel's: ENODEV or [fs.ErrNotExist] when the camera is not there, EBUSY
-// when another program has it, EACCES without permission. The driver gives no capture time,
-// so Captured is when the picture arrived, before it is converted.
+// Errors wrap the kernel's: ENODEV, ENXIO or [fs.ErrNotExist] when the camera is not there,
+// EBUSY when another program has it, EACCES or EPERM without permission. A device that never
+// delivers pictures is a permanent failure.
 //
-// A silent camera is not an error: Read waits until a picture comes, its context ends or
-// the source is closed. The driver looks up from a silent camera once a second, so it takes
-// Read and Close up to a second to return then; Open sets
-// PION_MEDIADEVICES_CAMERA_READ_TIMEOUT to that end, unless it is set already.
+// Captured is the driver's time stamp, which is that of the first pixel or of the last one, as
+// the driver likes, if it is of the monotonic clock and can be true; else the time at which the
+// picture was taken from the driver. Skipped counts the numbers that are missing in the
+// driver's sequence, and the pictures that were damaged or older than the one that was read.
+// Raw formats arrive as raw frames (see [camera.Frame.BGR]), compressed ones decoded. Up to 10
+// damaged pictures in a row are passed over.
+//
+// A silent camera is not an error: Read waits until a picture comes, its context ends or the
+// source is closed, and returns at once then.
 func Open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source, error) {
-	return open(ctx, uri, want, find)
+	return machine().open(ctx, uri, want)
 }
 
-func open(ctx context.Context, uri camera.URI, want camera.Want, find func(path string) ([]node, error)) (camera.Source, error) {
+func (m machineFiles) open(ctx context.Context, uri camera.URI, want camera.Want) (camera.Source, error) {
+	what := "open camera " + uri.Redacted()
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("open camera %s: %w", uri.Redacted(), err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	nodes, err := find(uri.Path)
+	paths, err := m.find(uri)
 	if err != nil {
-		return nil, explain("open camera "+uri.Redacted(), uri.Path, err)
+		return nil, explain(what, uri.Path, err)
 	}
 	wish := wishOf(uri, want)
+	if len(paths) > 1 {
+		wish.trial = m.trial
+	}
 	var permanent, transient []error
-	for _, n := range nodes {
-		s, err := start(n, wish)
+	for _, path := range paths {
+		s, err := m.start(ctx, path, wish)
 		switch {
 		case err == nil:
 			return s, nil
@@ -71,7 +77,7 @@ func open(ctx context.Context, uri camera.URI, want camera.Want, find func(path 
 			transient = append(transient, err)
 		}
 	}
-	// Many cameras have a second node without pictures; it must not hide that the first
+	// Most cameras have a second node without pictures; it must not hide that the first
 	// may work later.
 	if len(transient) > 0 {
 		return nil, errors.Join(transient...)
@@ -96,164 +102,112 @@ func wishOf(uri camera.URI, want camera.Want) request {
 	return r
 }
 
-// start opens a device and begins to stream.
-func start(n node, wish request) (*source, error) {
-	what := "open camera " + n.path
-	if err := n.Open(); err != nil {
-		return nil, explain(what, n.path, err)
-	}
-	mode, err := chooseMode(n.Properties(), wish)
+// start opens a device and begins to stream. If it fails, nothing is left open.
+func (m machineFiles) start(ctx context.Context, path string, wish request) (*source, error) {
+	what := "open camera " + path
+	d, err := openDevice(m.kernel, path)
 	if err != nil {
-		return nil, errors.Join(camera.Permanent(fmt.Errorf("%s: %w", what, err)), n.Close())
+		return nil, explain(what, path, err)
 	}
-	reader, err := record(n, mode)
+	s, err := d.stream(ctx, wish)
 	if err != nil {
-		return nil, explain(fmt.Sprintf("%s: start %s %dx%d", what, mode.FrameFormat, mode.Width, mode.Height), n.path, err)
+		return nil, errors.Join(explain(what, path, err), d.close())
 	}
-	return newSource(n, mode, reader), nil
+	return s, nil
 }
 
-// explain adds the next step to an error of the kernel. The driver passes some on as text
-// only, so they are recognised by their text as well.
-func explain(what, path string, err error) error {
-	is := func(no syscall.Errno) bool {
-		return errors.Is(err, no) || strings.Contains(err.Error(), no.Error())
+// stream brings an open device into the wanted mode and has it deliver pictures.
+func (d *device) stream(ctx context.Context, wish request) (*source, error) {
+	c, err := d.capability()
+	if errors.Is(err, syscall.ENOTTY) || errors.Is(err, syscall.EINVAL) {
+		return nil, camera.Permanent(fmt.Errorf("is not a V4L2 device: %w", err))
 	}
-	wrap := func(no syscall.Errno, hint string) error {
-		if errors.Is(err, no) {
-			return fmt.Errorf("%s: %w; %s", what, err, hint)
-		}
-		return fmt.Errorf("%s: %w (%w); %s", what, err, no, hint)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case is(syscall.EBUSY):
-		return wrap(syscall.EBUSY, "another program has the camera; fuser -v "+path+" names it")
-	case is(syscall.EACCES):
-		return wrap(syscall.EACCES, "add the user to the group video: sudo usermod -aG video $USER, and log in again")
-	case is(syscall.ENODEV), is(syscall.ENXIO):
-		return wrap(syscall.ENODEV, "plug the camera in; v4l2-ctl --list-devices shows what is there")
-	case is(syscall.ENOENT):
-		return wrap(syscall.ENOENT, "plug the camera in; v4l2-ctl --list-devices shows what is there")
+	if err := c.check(); err != nil {
+		return nil, camera.Permanent(err)
 	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// source is one streaming camera.
-type source struct {
-	node   node
-	reader video.Reader
-	info   camera.Info
-	pool   *camera.Pool
-	opened time.Time
-
-	mu        sync.Mutex // held while converting; guards converter
-	converter *converter // nil once closed
-
-	closing   chan struct{}
-	closeOnce sync.Once
-	closeErr  error
-}
-
-func newSource(n node, mode prop.Media, reader video.Reader) *source {
-	return &source{
-		node: n, reader: reader, pool: camera.NewPool(mode.Width, mode.Height),
-		converter: newConverter(mode.Width, mode.Height, mode.FrameFormat == frame.FormatMJPEG),
-		opened:    time.Now(), closing: make(chan struct{}),
-		info: camera.Info{
-			Name: n.path, Width: mode.Width, Height: mode.Height, FPS: float64(mode.FrameRate),
-			Live: true, Format: string(mode.FrameFormat),
-		},
+	modes, unreadable, err := d.modes(wish)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// Info implements [camera.Source].
-func (s *source) Info() camera.Info { return s.info }
-
-// Read implements [camera.Source]. Its context is heeded between pictures, or once a second.
-func (s *source) Read(ctx context.Context) (*camera.Frame, error) {
-	corrupt := 0
-	for {
-		if err := s.ended(ctx); err != nil {
-			return nil, err
-		}
-		img, release, err := s.reader.Read()
-		switch {
-		case err == nil:
-			f, err := s.frame(img)
-			release()
-			return f, err
-		case isSilence(err): // for how long is the caller's decision
-		case isDamage(err) && corrupt < maxCorrupt:
-			corrupt++
-		default:
-			return nil, s.readError(err)
-		}
+	mode, err := chooseMode(modes, unreadable, wish)
+	if err != nil {
+		return nil, camera.Permanent(err)
 	}
-}
-
-// frame stamps and converts a picture.
-func (s *source) frame(img image.Image) (*camera.Frame, error) {
-	f := s.pool.Get()
-	f.Captured = time.Now()
-	f.PTS = f.Captured.Sub(s.opened)
-	if err := s.convert(f, img); err != nil {
-		f.Release()
-		return nil, fmt.Errorf("read %s: %w", s.info.Name, err)
+	p, fps, err := d.set(mode, wish)
+	if err != nil {
+		return nil, err
 	}
-	return f, nil
-}
-
-func (s *source) convert(f *camera.Frame, img image.Image) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.converter == nil {
-		return fs.ErrClosed
+	if err := ctx.Err(); err != nil { // drivers may take long for the steps so far
+		p.close()
+		return nil, err
 	}
-	return s.converter.convert(f, img)
-}
-
-func (s *source) ended(ctx context.Context) error {
-	select {
-	case <-s.closing:
-		return fmt.Errorf("read %s: %w", s.info.Name, fs.ErrClosed)
-	default:
+	s, err := startStream(d, p.leastBytes())
+	if err != nil {
+		p.close()
+		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", s.info.Name, err)
-	}
-	return nil
-}
-
-// isDamage recognises a JPEG that was hurt on its way.
-func isDamage(err error) bool {
-	var format jpeg.FormatError
-	var unsupported jpeg.UnsupportedError
-	return errors.As(err, &format) || errors.As(err, &unsupported) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// isSilence recognises the driver's error for a camera that sent nothing, which is not
-// exported.
-func isSilence(err error) bool { return err.Error() == "read timeout" }
-
-func (s *source) readError(err error) error {
-	what := "read " + s.info.Name
-	if errors.Is(err, io.EOF) { // so says the driver after Close
-		return fmt.Errorf("%s: %w", what, fs.ErrClosed)
-	}
-	return explain(what, s.node.path, err)
-}
-
-// Close implements [camera.Source].
-func (s *source) Close() error {
-	s.closeOnce.Do(func() {
-		close(s.closing)
-		err := s.node.Close()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if err = errors.Join(err, s.converter.close()); err != nil {
-			s.closeErr = fmt.Errorf("close %s: %w", s.info.Name, err)
-		}
-		s.converter = nil
+	src := newSource(s, p, camera.Info{
+		Name: d.path, Width: p.layout.width, Height: p.layout.height, FPS: fps, Live: true, Format: p.format.name,
 	})
-	return s.closeErr
+	if wish.trial > 0 {
+		if err := src.await(ctx, wish.trial); err != nil {
+			p.close()
+			return nil, errors.Join(err, s.stop())
+		}
+	}
+	return src, nil
+}
+
+// set asks for a mode, and returns how its pictures come and how many a second.
+func (d *device) set(mode Mode, wish request) (*pictures, float64, error) {
+	l, err := d.setLayout(mode.code, mode.Width, mode.Height)
+	if err != nil {
+		return nil, 0, err
+	}
+	otherSize, otherFormat := l.width != mode.Width || l.height != mode.Height, l.format != mode.code
+	if otherSize && wish.exactSize || otherFormat && wish.format != "" {
+		return nil, 0, camera.Permanent(fmt.Errorf("driver set %s %dx%d when asked for %s %dx%d, which it lists; choose another size or format",
+			l.format, l.width, l.height, mode.code, mode.Width, mode.Height))
+	}
+	p, err := newPictures(l)
+	if err != nil {
+		return nil, 0, camera.Permanent(err)
+	}
+	interval, err := d.setInterval(mode.interval)
+	if err != nil {
+		p.close()
+		return nil, 0, err
+	}
+	if interval.rate() > 0 {
+		return p, interval.rate(), nil
+	}
+	return p, mode.FPS, nil
+}
+
+// trialTime is how long the first of several cameras may take for its first picture.
+const trialTime = 2 * time.Second
+
+// await waits until a picture is there. It does not take it.
+func (s *source) await(ctx context.Context, patience time.Duration) error {
+	s.follow(ctx)
+	for deadline := time.Now().Add(patience); ; {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return fmt.Errorf("%w within %v of being opened, and there are others to try", camera.ErrStalled, patience)
+		}
+		ready, _, err := s.stream.wait(int(left.Milliseconds()) + 1)
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case ready && s.stream.failing():
+			return fmt.Errorf("poll: driver fails before the first picture: %w", syscall.EIO)
+		case ready:
+			return nil
+		}
+	}
 }

@@ -1,321 +1,290 @@
 package v4l2
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"image"
+	"image/color"
 	"image/jpeg"
-	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/pion/mediadevices/pkg/frame"
-	"github.com/pion/mediadevices/pkg/io/video"
-	"github.com/pion/mediadevices/pkg/prop"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/robustnet-edge/robustnet/camera"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeDevice plays back results.
-type fakeDevice struct {
-	modes             []prop.Media
-	openErr, startErr error
-	reads             []any // image.Image or error; io.EOF follows
-	started           prop.Media
-	opened, closed    int
-	released          int
-	reading           chan struct{} // if set, Read blocks until Close
-	shut              chan struct{}
+// noise are random bytes from a fixed seed.
+func noise(n int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.IntN(256))
+	}
+	return b
 }
 
-func (d *fakeDevice) Open() error { d.opened++; return d.openErr }
+// grey is a YUYV picture of one brightness.
+func grey(width, height int, y byte) []byte { return bytes.Repeat([]byte{y, 128}, width*height) }
 
-func (d *fakeDevice) Close() error {
-	if d.closed++; d.shut != nil {
-		close(d.shut)
-	}
-	return nil
-}
-
-func (d *fakeDevice) Properties() []prop.Media { return d.modes }
-
-func (d *fakeDevice) VideoRecord(m prop.Media) (video.Reader, error) {
-	d.started = m
-	return video.ReaderFunc(d.read), d.startErr
-}
-
-func (d *fakeDevice) read() (image.Image, func(), error) {
-	if d.reading != nil {
-		close(d.reading)
-		<-d.shut
-	}
-	if len(d.reads) == 0 {
-		return nil, nil, io.EOF
-	}
-	next := d.reads[0]
-	d.reads = d.reads[1:]
-	if err, ok := next.(error); ok {
-		return nil, nil, err
-	}
-	return next.(image.Image), func() { d.released++ }, nil
-}
-
-func openFake(t *testing.T, address string, want camera.Want, devices ...*fakeDevice) (camera.Source, error) {
+// coded is a JPEG of one brightness.
+func coded(t *testing.T, width, height int, y byte) []byte {
 	t.Helper()
-	uri, err := camera.ParseURI(address)
+	img := image.NewGray(image.Rect(0, 0, width, height))
+	for i := range img.Pix {
+		img.SetGray(i%width, i/width, color.Gray{Y: y})
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func bgrOf(t *testing.T, f *camera.Frame) []byte {
+	t.Helper()
+	bgr, err := f.BGR()
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := open(t.Context(), uri, want, func(string) ([]node, error) {
-		var nodes []node
-		for i, d := range devices {
-			nodes = append(nodes, node{device: d, path: "/dev/video" + string(rune('0'+i))})
-		}
-		return nodes, nil
-	})
-	if err == nil {
-		t.Cleanup(func() {
-			if err := src.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	return src, err
+	return bgr
 }
 
-func yuv(w, h int, y byte) *image.YCbCr {
-	img := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio422)
-	for i := range img.Y {
-		img.Y[i] = y
+const small = "/dev/video0?size=64x48"
+
+// openOne opens a camera of one node in YUYV 64x48.
+func openOne(t *testing.T, d *fakeDriver) camera.Source {
+	t.Helper()
+	if d.formats == nil {
+		d.formats = webcam()
 	}
-	for i := range img.Cb {
-		img.Cb[i], img.Cr[i] = 128, 128
+	src, err := openWith(t, newFake(t, map[string]*fakeDriver{"/dev/video0": d}), small, camera.Want{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return img
+	return src
 }
 
 func TestReadsFrames(t *testing.T) {
-	d := &fakeDevice{
-		modes: []prop.Media{mode(frame.FormatYUYV, 640, 480, 30), mode(frame.FormatYUYV, 32, 16, 30)},
-		reads: []any{yuv(32, 16, 235), yuv(32, 16, 16)},
-	}
-	src, err := openFake(t, "/dev/video0?fps=15", camera.Want{Width: 32, Height: 16}, d)
+	d := &fakeDriver{formats: webcam()}
+	src, err := openWith(t, newFake(t, map[string]*fakeDriver{"/dev/video0": d}), "/dev/video0?fps=15", camera.Want{Width: 64, Height: 48})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := camera.Info{Name: "/dev/video0", Width: 32, Height: 16, FPS: 30, Live: true, Format: "YUYV"}
-	if got := src.Info(); got != want {
+	got, want := src.Info(), camera.Info{Width: 64, Height: 48, FPS: 30, Live: true, Format: "YUYV"}
+	if want.Name = got.Name; got != want || filepath.Base(got.Name) != "video0" {
 		t.Errorf("Info = %+v, want %+v", got, want)
 	}
-	for i, level := range []byte{255, 0} {
+	if len(d.queued) != wantedBuffers || !d.streams {
+		t.Errorf("driver has buffers %v, streaming %v; want all of %d, streaming", d.queued, d.streams, wantedBuffers)
+	}
+	for i, level := range []byte{235, 16} {
+		d.deliver(delivery{bytes: grey(64, 48, level), sequence: uint32(i)})
 		f, err := src.Read(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Pix[0] != level || f.Pix[len(f.Pix)-1] != level || f.Captured.IsZero() || f.PTS < 0 {
-			t.Errorf("frame %d: pixels %d..%d at %v, want %d", i, f.Pix[0], f.Pix[len(f.Pix)-1], f.Captured, level)
+		if raw, format := f.Raw(); format != camera.YUYV || !bytes.Equal(raw, grey(64, 48, level)) || i == 0 && f.Pix != nil {
+			t.Errorf("frame %d: raw %s, %d bytes of Pix; want the driver's YUYV, not converted", i, format, len(f.Pix))
+		}
+		bgr, white := bgrOf(t, f), byte(255*(1-i))
+		if bgr[0] != white || bgr[len(bgr)-1] != white || f.Captured.IsZero() || f.PTS < 0 || f.Skipped != 0 {
+			t.Errorf("frame %d: pixels %d..%d at %v, skipped %d; want %d", i, bgr[0], bgr[len(bgr)-1], f.Captured, f.Skipped, white)
 		}
 		f.Release()
 	}
-	if d.released != 2 {
-		t.Errorf("%d driver buffers were released, want 2", d.released)
+	if err := errors.Join(src.Close(), src.Close()); err != nil {
+		t.Errorf("Close twice = %v", err)
 	}
-	if err := errors.Join(src.Close(), src.Close()); err != nil || d.closed != 1 {
-		t.Errorf("Close twice = %v and closes the device %d times, want once", err, d.closed)
+	if d.streams {
+		t.Error("driver streams after Close")
 	}
 	if _, err := src.Read(t.Context()); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("Read after Close = %v, want fs.ErrClosed", err)
 	}
 }
 
+// A buffer may only go back when its bytes are in the frame.
+func TestBufferIsCopiedBeforeItGoesBack(t *testing.T) {
+	d := &fakeDriver{buffers: 1}
+	src := openOne(t, d)
+	var frames []*camera.Frame
+	for i := range 3 { // a second picture can only come if the buffer went back
+		d.deliver(delivery{bytes: grey(64, 48, byte(50+i)), sequence: uint32(i)})
+		f, err := src.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, f)
+	}
+	for i, f := range frames {
+		if raw, _ := f.Raw(); raw[0] != byte(50+i) {
+			t.Errorf("frame %d has the pixels %d, want %d", i, raw[0], 50+i)
+		}
+	}
+}
+
 func TestOpenFaults(t *testing.T) {
-	modes := []prop.Media{mode(frame.FormatYUYV, 640, 480, 30)}
+	fail := func(request uintptr, err error) *fakeDriver {
+		return &fakeDriver{formats: webcam(), fail: map[uintptr]error{request: err}}
+	}
+	other := func(change func(*layout)) *fakeDriver {
+		return &fakeDriver{formats: webcam(), set: func(l layout) layout { change(&l); return l }}
+	}
 	for name, tc := range map[string]struct {
-		device  *fakeDevice
+		driver  *fakeDriver
 		address string
 		is      error
 		says    string
 	}{
-		"busy as text": {&fakeDevice{modes: modes, startErr: errors.New("Failed to start streaming: device or resource busy")}, "/dev/video0", syscall.EBUSY, "fuser"},
-		"busy":         {&fakeDevice{modes: modes, startErr: syscall.EBUSY}, "/dev/video0", syscall.EBUSY, "another program"},
-		"denied":       {&fakeDevice{openErr: syscall.EACCES}, "/dev/video0", fs.ErrPermission, "group video"},
-		"gone":         {&fakeDevice{modes: modes, startErr: syscall.ENODEV}, "/dev/video0", syscall.ENODEV, "plug the camera in"},
-		"no modes":     {&fakeDevice{}, "/dev/video0", camera.ErrPermanent, "no modes"},
-		"no such mode": {&fakeDevice{modes: modes}, "/dev/video0?format=MJPEG", camera.ErrPermanent, "YUYV 640x480"},
-		"no such size": {&fakeDevice{modes: modes}, "/dev/video0?size=1280x720", camera.ErrPermanent, "YUYV 640x480"},
+		"denied":               {&fakeDriver{openErr: syscall.EACCES}, small, fs.ErrPermission, "usermod -aG video"},
+		"kept away":            {&fakeDriver{openErr: syscall.EPERM}, small, fs.ErrPermission, "DeviceAllow"},
+		"nothing behind":       {&fakeDriver{openErr: syscall.ENXIO}, small, syscall.ENXIO, "nothing is behind this node"},
+		"gone at open":         {&fakeDriver{openErr: syscall.ENODEV}, small, syscall.ENODEV, "unplugged"},
+		"busy at open":         {&fakeDriver{openErr: syscall.EBUSY}, small, syscall.EBUSY, "fuser"},
+		"no camera at all":     {fail(doCapability, syscall.ENOTTY), small, camera.ErrPermanent, "not a V4L2 device"},
+		"metadata":             {&fakeDriver{capabilities: capMetadata | capStreaming}, small, camera.ErrPermanent, "only metadata"},
+		"output":               {&fakeDriver{capabilities: capStreaming}, small, camera.ErrPermanent, "no pictures"},
+		"multi-planar":         {&fakeDriver{capabilities: capMultiPlanar | capStreaming}, small, camera.ErrPermanent, "multi-planar interface only"},
+		"read() only":          {&fakeDriver{capabilities: capCapture}, small, camera.ErrPermanent, "no buffers to map"},
+		"old read() only":      {&fakeDriver{capabilities: capCapture, allNodes: true}, small, camera.ErrPermanent, "no buffers to map"},
+		"no formats":           {&fakeDriver{}, small, camera.ErrPermanent, "no picture format"},
+		"unreadable formats":   {&fakeDriver{formats: []fakeFormat{listed("Z16 ", 30, [2]int{64, 48})}}, small, camera.ErrPermanent, "Z16"},
+		"no such format":       {&fakeDriver{formats: webcam()}, "/dev/video0?format=NV12", camera.ErrPermanent, "YUYV 640x480"},
+		"no such size":         {&fakeDriver{formats: webcam()}, "/dev/video0?size=128x96", camera.ErrPermanent, "YUYV 640x480"},
+		"gone while listing":   {fail(doSize, syscall.ENODEV), small, syscall.ENODEV, "VIDIOC_ENUM_FRAMESIZES"},
+		"gone listing rates":   {fail(doInterval, syscall.ENODEV), small, syscall.ENODEV, "VIDIOC_ENUM_FRAMEINTERVALS"},
+		"busy at S_FMT":        {fail(doSetFormat, syscall.EBUSY), small, syscall.EBUSY, "VIDIOC_S_FMT"},
+		"busy at S_PARM":       {fail(doSetRate, syscall.EBUSY), small, syscall.EBUSY, "another program"},
+		"busy at REQBUFS":      {fail(doRequest, syscall.EBUSY), small, syscall.EBUSY, "VIDIOC_REQBUFS"},
+		"no memory":            {fail(doRequest, syscall.ENOMEM), small, syscall.ENOMEM, "smaller size"},
+		"no buffers":           {&fakeDriver{formats: webcam(), buffers: -1}, small, syscall.ENOMEM, "gives 0 buffers"},
+		"too many buffers":     {&fakeDriver{formats: webcam(), buffers: 33}, small, syscall.ENOMEM, "gives 33 buffers"},
+		"buffers are unknown":  {fail(doDescribe, syscall.EINVAL), small, syscall.EINVAL, "VIDIOC_QUERYBUF"},
+		"short buffers":        {&fakeDriver{formats: webcam(), short: 64*48*2*2 - 100}, small, nil, "buffer has 100 bytes, a picture 6144"},
+		"no mapping":           {fail(callMap, syscall.EAGAIN), small, syscall.EAGAIN, "map buffer 0"},
+		"no queueing":          {fail(doQueue, syscall.EIO), small, syscall.EIO, "dmesg"},
+		"no bandwidth":         {fail(doStart, syscall.ENOSPC), small, syscall.ENOSPC, "bandwidth"},
+		"gone at STREAMON":     {fail(doStart, syscall.ENODEV), small, syscall.ENODEV, "VIDIOC_STREAMON"},
+		"no answer":            {fail(doStart, syscall.ETIMEDOUT), small, syscall.ETIMEDOUT, "does not answer"},
+		"other size set":       {other(func(l *layout) { l.width = 32 }), small, camera.ErrPermanent, "driver set YUYV 32x48 when asked for YUYV 64x48"},
+		"other format set":     {other(func(l *layout) { l.format = newFourCC("MJPG") }), "/dev/video0?format=YUYV", camera.ErrPermanent, "driver set MJPG"},
+		"unreadable format":    {other(func(l *layout) { l.format = newFourCC("Y16 ") }), small, camera.ErrPermanent, "driver set Y16 64x48, which cannot be read"},
+		"narrow rows":          {other(func(l *layout) { l.stride = 100 }), small, camera.ErrPermanent, "rows of 100 bytes for YUYV 64x48, which need 128"},
+		"odd size":             {other(func(l *layout) { l.width = 63 }), "/dev/video0?format=YUYV", camera.ErrPermanent, "cannot be read"},
+		"giant size":           {other(func(l *layout) { l.width = 1 << 30 }), "/dev/video0", camera.ErrPermanent, "cannot be read"},
+		"unplugged since":      {&fakeDriver{}, "/dev/video7", fs.ErrNotExist, "plug the camera in"},
+		"several, none fit":    {&fakeDriver{formats: webcam()}, "v4l2:?serial=X1", syscall.ENODEV, "serial number X1"},
+		"several, none fit 2":  {&fakeDriver{formats: webcam()}, "v4l2:?port=1-9", syscall.ENODEV, "port 1-9"},
+		"calls that hang up":   {fail(doGetRate, syscall.EPROTO), small, syscall.EPROTO, "dmesg"},
+		"capability goes away": {fail(doCapability, syscall.ENODEV), small, syscall.ENODEV, "unplugged"},
 	} {
-		src, err := openFake(t, tc.address, camera.Want{}, tc.device)
-		if err == nil {
-			t.Errorf("%s: Open = %+v, want an error", name, src.Info())
-			continue
-		}
-		if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "/dev/video0") {
-			t.Errorf("%s: Open = %v; want %v and %q", name, err, tc.is, tc.says)
-		}
-		// The driver closes by itself what it could not start.
-		if d := tc.device; d.openErr == nil && d.startErr == nil && d.closed != 1 {
-			t.Errorf("%s: the device was closed %d times, want once", name, d.closed)
-		}
+		t.Run(name, func(t *testing.T) {
+			src, err := openWith(t, newFake(t, map[string]*fakeDriver{"/dev/video0": tc.driver}), tc.address, camera.Want{})
+			if err == nil {
+				t.Fatalf("Open = %+v, want an error", src.Info())
+			}
+			if tc.is != nil && !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("Open = %v; want %v and %q", err, tc.is, tc.says)
+			}
+			if errors.Is(err, camera.ErrPermanent) != (tc.is == camera.ErrPermanent) {
+				t.Errorf("Open = %v, permanent: %v", err, errors.Is(err, camera.ErrPermanent))
+			}
+		})
+	}
+}
+
+// Where the address does not insist, what the driver sets is taken.
+func TestOtherFormatIsTaken(t *testing.T) {
+	d := &fakeDriver{formats: webcam(), set: func(l layout) layout {
+		return layout{format: newFourCC("GREY"), width: 62, height: 33, stride: 64, bytes: 64 * 33}
+	}}
+	src, err := openWith(t, newFake(t, map[string]*fakeDriver{"/dev/video0": d}), "/dev/video0", camera.Want{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := src.Info(); i.Format != "GREY" || i.Width != 62 || i.Height != 33 {
+		t.Errorf("Info = %+v, want GREY 62×33", i)
+	}
+	d.deliver(delivery{bytes: bytes.Repeat([]byte{9}, 64*33)})
+	f, err := src.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bgr := bgrOf(t, f); len(bgr) != 62*33*3 || bgr[0] != 9 || bgr[len(bgr)-1] != 9 {
+		t.Errorf("pixels %d…%d in %d bytes, want 9", bgr[0], bgr[len(bgr)-1], len(bgr))
 	}
 }
 
 func TestFirstCamera(t *testing.T) {
-	good := &fakeDevice{modes: []prop.Media{mode(frame.FormatYUYV, 640, 480, 30)}}
-	src, err := openFake(t, "v4l2:", camera.Want{}, &fakeDevice{}, good)
-	if err != nil || src.Info().Name != "/dev/video1" {
+	silent := &fakeDriver{formats: webcam()}
+	k := newFake(t, map[string]*fakeDriver{
+		"/dev/video0": {capabilities: capMetadata}, "/dev/video2": silent,
+		"/dev/video10": {formats: webcam(), atStart: []delivery{{bytes: grey(64, 48, 235)}}},
+	})
+	src, err := openWith(t, k, "v4l2:?size=64x48", camera.Want{})
+	if err != nil || filepath.Base(src.Info().Name) != "video10" {
 		t.Fatalf("Open = %v, %v; want the node that has pictures", src, err)
 	}
-	// A node without pictures does not make the fault of the other one permanent.
-	busy := &fakeDevice{modes: good.modes, startErr: syscall.EBUSY}
-	if _, err := openFake(t, "v4l2:", camera.Want{}, busy, &fakeDevice{}); !errors.Is(err, syscall.EBUSY) || errors.Is(err, camera.ErrPermanent) {
+	if silent.streams {
+		t.Error("the silent camera before it still streams")
+	}
+	if f, err := src.Read(t.Context()); err != nil || bgrOf(t, f)[0] != 255 {
+		t.Errorf("Read = %v, %v; want the picture that showed that the camera works", f, err)
+	}
+}
+
+func TestOnlySilentCameras(t *testing.T) {
+	k := newFake(t, map[string]*fakeDriver{"/dev/video0": {formats: webcam()}, "/dev/video1": {formats: webcam()}})
+	if _, err := openWith(t, k, "v4l2:?size=64x48", camera.Want{}); !errors.Is(err, camera.ErrStalled) || errors.Is(err, camera.ErrPermanent) {
+		t.Errorf("Open = %v; want ErrStalled, to be retried", err)
+	}
+}
+
+// A node without pictures does not make the fault of another one permanent.
+func TestBusyAmongOthers(t *testing.T) {
+	k := newFake(t, map[string]*fakeDriver{
+		"/dev/video0": {formats: webcam(), fail: map[uintptr]error{doSetFormat: syscall.EBUSY}}, "/dev/video1": {},
+	})
+	if _, err := openWith(t, k, "v4l2:", camera.Want{}); !errors.Is(err, syscall.EBUSY) || errors.Is(err, camera.ErrPermanent) {
 		t.Errorf("Open = %v; want EBUSY, to be retried", err)
 	}
 }
 
-func TestReadFaults(t *testing.T) {
-	damage := make([]any, maxCorrupt)
-	for i := range damage {
-		damage[i] = jpeg.FormatError("missing SOI marker")
-	}
-	for name, tc := range map[string]struct {
-		reads []any
-		is    error // nil: a frame comes
-	}{
-		"unplugged":        {[]any{syscall.ENODEV}, syscall.ENODEV},
-		"silent at first":  {[]any{errSilence, errSilence, errSilence, yuv(32, 16, 50)}, nil},
-		"closed":           {nil, fs.ErrClosed},
-		"some damage":      {append(append([]any{}, damage...), yuv(32, 16, 50)), nil},
-		"nothing but":      {append(append([]any{}, damage...), jpeg.FormatError("last straw")), jpeg.FormatError("last straw")},
-		"cut-off jpeg":     {[]any{io.ErrUnexpectedEOF, yuv(32, 16, 50)}, nil},
-		"other dimensions": {[]any{yuv(16, 16, 50)}, errAny},
-	} {
-		src, err := openFake(t, "v4l2:", camera.Want{}, &fakeDevice{modes: []prop.Media{mode(frame.FormatMJPEG, 32, 16, 30)}, reads: tc.reads})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := src.Read(t.Context())
-		if tc.is == nil && (err != nil || f == nil) || tc.is != nil && (err == nil || tc.is != errAny && !errors.Is(err, tc.is)) {
-			t.Errorf("%s: Read = %v, want %v", name, err, tc.is)
-		}
-		if errors.Is(err, io.EOF) {
-			t.Errorf("%s: Read = io.EOF, which only finite sources may return", name)
-		}
-	}
-}
-
-var errAny = errors.New("any error")
-
-// errSilence is the driver's.
-var errSilence = errors.New("read timeout")
-
-// Only its caller gives a silent camera up.
-func TestSilence(t *testing.T) {
-	for name, tc := range map[string]struct {
-		end func(src camera.Source, cancel context.CancelFunc) error
-		is  error
-	}{
-		"closed":    {func(src camera.Source, _ context.CancelFunc) error { return src.Close() }, fs.ErrClosed},
-		"cancelled": {func(_ camera.Source, cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
-	} {
-		waits := make(chan struct{})
-		src := newSource(node{device: &fakeDevice{}}, mode(frame.FormatYUYV, 32, 16, 30),
-			video.ReaderFunc(func() (image.Image, func(), error) { waits <- struct{}{}; return nil, nil, errSilence }))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { _, err := src.Read(ctx); done <- err }()
-		<-waits
-		<-waits
-		if err := tc.end(src, cancel); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		for ended := false; !ended; {
-			select {
-			case <-waits:
-			case err := <-done:
-				if ended = true; !errors.Is(err, tc.is) {
-					t.Errorf("%s: Read = %v, want %v", name, err, tc.is)
-				}
-			}
-		}
-		cancel()
-		if err := src.Close(); err != nil {
-			t.Errorf("%s: Close = %v", name, err)
-		}
-	}
-}
-
-func TestReadTimeout(t *testing.T) {
-	for set, want := range map[string]string{"": "1", "3": "3"} {
-		t.Setenv(readTimeout, set) // restores it in the end
-		if set == "" {
-			if err := os.Unsetenv(readTimeout); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := enumerate("video-none"); err != nil {
-			t.Fatal(err)
-		}
-		if got := os.Getenv(readTimeout); got != want {
-			t.Errorf("%s=%q becomes %q, want %q", readTimeout, set, got, want)
-		}
-	}
-}
-
-func TestCloseEndsRead(t *testing.T) {
-	d := &fakeDevice{modes: []prop.Media{mode(frame.FormatYUYV, 32, 16, 30)}, reading: make(chan struct{}), shut: make(chan struct{})}
-	src, err := openFake(t, "v4l2:", camera.Want{}, d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { _, err := src.Read(context.Background()); done <- err }()
-	<-d.reading
-	if err := src.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; !errors.Is(err, fs.ErrClosed) {
-		t.Errorf("Read = %v, want fs.ErrClosed", err)
-	}
-}
-
 // The real look-up, on what is surely not a camera.
-func TestFindNoCamera(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "video0")
+func TestNoCamera(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "video0")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]error{
 		"/dev/video-none": fs.ErrNotExist,
-		"/dev/null":       syscall.ENODEV,
-		file:              syscall.ENODEV,
+		"/dev/null":       syscall.ENOTTY,
+		file:              syscall.ENOTTY,
+		dir:               syscall.EISDIR,
 	} {
 		_, err := Open(t.Context(), camera.URI{Scheme: "v4l2", Path: path}, camera.Want{})
-		if !errors.Is(err, want) || errors.Is(err, camera.ErrPermanent) || !strings.Contains(err.Error(), "v4l2-ctl") {
-			t.Errorf("Open(%s) = %v; want %v with the next step, to be retried", path, err, want)
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Open(%s) = %v; want %v", path, err, want)
 		}
 	}
-}
-
-// gocv.Merge makes a slice at each call, and YUYV takes two; nothing else may be allocated.
-func TestReadAllocatesNothing(t *testing.T) {
-	img := yuv(32, 16, 50)
-	s := newSource(node{device: &fakeDevice{}}, mode(frame.FormatYUYV, 32, 16, 30),
-		video.ReaderFunc(func() (image.Image, func(), error) { return img, func() {}, nil }))
-	defer s.Close()
-	if n := testing.AllocsPerRun(100, func() {
-		f, err := s.Read(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Release()
-	}); n > 2 {
-		t.Errorf("Read allocates %v times per frame, want 2 by gocv.Merge and no more", n)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ended, camera.URI{Scheme: "v4l2", Path: file}, camera.Want{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Open with an ended context = %v", err)
+	}
+	none := machineFiles{kernel: system{}, dev: t.TempDir(), sys: "/sys"}
+	if _, err := none.open(t.Context(), camera.URI{Scheme: "v4l2"}, camera.Want{}); !errors.Is(err, unix.ENODEV) || !strings.Contains(err.Error(), "robustnet-edge cameras") {
+		t.Errorf("Open without any node = %v; want ENODEV and the next step", err)
 	}
 }

@@ -52,10 +52,14 @@ func (e *Engine) fill(f *camera.Frame) error {
 	if s.frame == nil {
 		return e.input.Fill(f)
 	}
-	if len(f.Pix) != len(s.frame) {
-		return fmt.Errorf("scale frame %d: it has %d bytes, want %d", f.Seq, len(f.Pix), len(s.frame))
+	bgr, err := f.BGR()
+	if err != nil {
+		return err
 	}
-	copy(s.frame, f.Pix)
+	if len(bgr) != len(s.frame) {
+		return fmt.Errorf("scale frame %d: it has %d bytes, want %d", f.Seq, len(bgr), len(s.frame))
+	}
+	copy(s.frame, bgr)
 	return nil
 }
 
