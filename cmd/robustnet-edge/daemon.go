@@ -124,6 +124,9 @@ func onSignal(sig os.Signal, meant func() bool) (values <-chan struct{}, stop fu
 
 // loadModel loads a model, and says what makes it slower than it could be.
 func loadModel(c config.Model, log zerolog.Logger) (trt.Engine, error) {
+	if c.Provider == trt.TensorRT {
+		log.Info().Msg("loading the model; at the first start TensorRT builds an engine of it, which takes minutes")
+	}
 	engine, err := openModel(c)
 	if err != nil {
 		return nil, err
