@@ -264,6 +264,38 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// A camera that is opened again for days must not run out of descriptors.
+func TestLeavesNoDescriptors(t *testing.T) {
+	gsttest.Script(t, launcher, "exec cat >&3")
+	open := func() int {
+		t.Helper()
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	once := func(fed bool) {
+		t.Helper()
+		p, err := Start(Options{Fed: fed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+		p.Close()
+	}
+	once(true) // the runtime opens some for itself
+	before := open()
+	for i := range 10 {
+		once(i%2 == 0)
+	}
+	if after := open(); after > before {
+		t.Errorf("%d descriptors are open, %d before ten processes", after, before)
+	}
+}
+
 // Two goroutines may stop one process, and a stopped one.
 func TestStopAgain(t *testing.T) {
 	gsttest.Need(t, "videotestsrc", "gdppay")
