@@ -12,6 +12,7 @@ const img = $('preview');
 let view = 'overlay';
 let camera = '';           // name of the one that is shown; the first if empty or unknown
 let loads = 0;             // makes every address of the preview new, so that it is fetched
+let previewOf = '';        // the camera that it was fetched of; empty for the first
 let previewFailed = false;
 let retryTimer = 0;
 let pollTimer = 0;
@@ -49,8 +50,8 @@ function shown() {
 
 function picture(path) {
   const query = new URLSearchParams({ view });
-  const c = shown();
-  if (c) query.set('camera', c.name);
+  const c = shown(), name = c ? c.name : camera;
+  if (name) query.set('camera', name);
   return `${path}?${query}`;
 }
 
@@ -62,6 +63,7 @@ function startPreview() {
   if (document.hidden) return;
   previewFailed = false;
   img.alt = `Live preview, ${view} view`;
+  previewOf = latest ? shown().name : camera;
   img.src = `${picture('/preview.mjpg')}&n=${++loads}`;
 }
 
@@ -277,18 +279,15 @@ async function poll() {
   clearTimeout(pollTimer);
   try {
     const next = await look();
-    const first = !latest;
     const broken = !online || Date.now() - lastContact > GAP_MS || next.uptime_seconds < lastUptime;
     online = true;
     lastContact = Date.now();
     lastUptime = next.uptime_seconds;
-    const before = shown();
     latest = next;
     showCameras();
     shapePicture();
     showFigures();
-    if (first || before.name !== shown().name) showPicture();
-    else if (broken) startPreview();
+    if (broken || (previewOf && previewOf !== shown().name)) showPicture();
   } catch {
     online = false;
   }
@@ -343,4 +342,5 @@ for (const input of document.querySelectorAll('input[name=view]')) {
   if (input.checked) view = input.value;
 }
 // An endless image would keep the browser's loading indicator turning, so it comes after.
-addEventListener('load', poll);
+addEventListener('load', showPicture);
+poll();
