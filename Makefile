@@ -128,3 +128,4 @@ deb: build
 deb-arm64: build build-arm64
 	@packaging/setup.sh dpkg-dev
 	packaging/deb/build.sh arm64 '$(VERSION)'
+	ROBUSTNET_DEB=arm64 go test -count=1 -run 'Content|Depends/arm64' ./packaging/deb
