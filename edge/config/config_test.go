@@ -432,6 +432,13 @@ func TestDocumentationIsInStep(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | `--%s` | `%s` | `%s` | %s | %s |\n",
 			s.Key, s.Flag, s.Env(), scalar(s), s.allowed(), s.Help)
 	}
+	b.WriteString("\nSeveral cameras are a list, `cameras`, in the file, in place of `camera.uri`, `stream.path`, `output.video` " +
+		"and `output.masks`. What an entry leaves out is as the section `camera` has it. Its keys:\n\n" +
+		"| key | allowed | effect |\n|---|---|---|\n")
+	listed := Listed{Camera: l.Config.Camera}
+	for _, s := range listed.settings() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name(), s.allowed(), s.Help)
+	}
 	golden(t, "README.md", b.String())
 }
 
