@@ -111,8 +111,7 @@ const (
 	conffile = "/etc/robustnet/edge.yaml"
 )
 
-// TestLife installs the package, upgrades it, removes and purges it, each twice or from a state in
-// which it was done by halves.
+// TestLife installs the package, upgrades, removes and purges it, and installs it again.
 func TestLife(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -127,38 +126,63 @@ func TestLife(t *testing.T) {
 	}
 
 	s.run("rm", "-f", "/var/lib/man-db/auto-update") // an index of all pages after each step
+
+	s.installs(first)
+	changed := s.upgrades(second)
+	s.removes(second, changed)
+	s.purges()
 	s.run("dpkg", "--install", first)
+	s.expect("installed after purging", true, enabled, conffile)
+}
+
+func (s system) installs(file string) {
+	s.t.Helper()
+	s.run("dpkg", "--install", file)
 	s.expect("installed", true, "/usr/bin/robustnet-edge", conffile, enabled)
 	groups := strings.Fields(s.run("id", "-nG", "robustnet"))
 	for _, group := range []string{"robustnet", "video", "render"} {
 		if !slices.Contains(groups, group) {
-			t.Errorf("the user is in %v, not in %s", groups, group)
+			s.t.Errorf("the user is in %v, not in %s", groups, group)
 		}
 	}
 	s.run("robustnet-edge", "check", conffile)
+	// With the package's own ONNX Runtime: no variable names another one.
 	s.run("robustnet-edge", "--camera", "synthetic:?pace=0", "--frames", "3", "--http", "off", "--rtsp", "off")
-	s.run("dpkg", "--install", first)
+	s.run("dpkg", "--install", file)
+}
 
-	// What an administrator has changed stays, in the file and in systemd.
-	changed := read(t, s.root+conffile) + "\nlog:\n  level: debug\n"
+// upgrades sees that what an administrator has changed stays, in the file, which it returns, and
+// in systemd.
+func (s system) upgrades(file string) (changed string) {
+	s.t.Helper()
+	changed = read(s.t, s.root+conffile) + "\nlog:\n  level: debug\n"
 	s.write(conffile, changed)
 	s.write("/etc/robustnet/cameras/video7", "")
 	s.run("systemctl", "--root=/", "disable", "robustnet-edge.service")
-	s.run("dpkg", "--force-confdef", "--install", second)
+	s.run("dpkg", "--force-confdef", "--install", file)
 	s.expect("upgraded", false, enabled)
-	if got := read(t, s.root+conffile); got != changed {
-		t.Errorf("upgraded: the changed settings are\n%s\nwant\n%s", got, changed)
+	if got := read(s.t, s.root+conffile); got != changed {
+		s.t.Errorf("upgraded: the changed settings are\n%s\nwant\n%s", got, changed)
 	}
 	s.run("robustnet-edge", "check", conffile)
+	return changed
+}
 
+// removes sees that settings outlive the package, and installs it again.
+func (s system) removes(file, changed string) {
+	s.t.Helper()
 	s.run("dpkg", "--remove", "robustnet-edge")
 	s.expect("removed", false, "/usr/bin/robustnet-edge", "/lib/systemd/system/robustnet-edge.service")
 	s.expect("removed", true, conffile, "/etc/robustnet/cameras/video7")
-	s.run("dpkg", "--install", second)
-	if got := read(t, s.root+conffile); got != changed {
-		t.Errorf("installed again: the changed settings are\n%s\nwant\n%s", got, changed)
+	s.run("dpkg", "--install", file)
+	if got := read(s.t, s.root+conffile); got != changed {
+		s.t.Errorf("installed again: the changed settings are\n%s\nwant\n%s", got, changed)
 	}
+}
 
+// purges sees that nothing is left, and that purging what is gone does no harm.
+func (s system) purges() {
+	s.t.Helper()
 	s.write("/var/lib/robustnet/drawn.mp4", "")
 	s.write("/var/cache/robustnet/kernels", "")
 	s.run("dpkg", "--purge", "robustnet-edge")
@@ -166,12 +190,10 @@ func TestLife(t *testing.T) {
 		"/usr/lib/robustnet", "/usr/share/robustnet", "/var/lib/dpkg/info/robustnet-edge.list")
 	for _, list := range []string{"passwd", "group"} {
 		if out, err := s.try("getent", list, "robustnet"); err == nil {
-			t.Errorf("purged: %s still has %s", list, out)
+			s.t.Errorf("purged: %s still has %s", list, out)
 		}
 	}
 	s.run("dpkg", "--purge", "robustnet-edge")
-	s.run("dpkg", "--install", first)
-	s.expect("installed after purging", true, enabled, conffile)
 }
 
 func (s system) write(path, text string) {
