@@ -68,6 +68,11 @@ type Keeper struct {
 	// the other; each wait is shortened at random by up to a half. Zero means
 	// [DefaultRetryFirst] and [DefaultRetryMax].
 	RetryFirst, RetryMax time.Duration
+	// Wake ends the pause between two attempts when it yields, because something has changed
+	// that may let the next one succeed, such as a camera that was plugged in; the pauses
+	// after that begin at RetryFirst again. A channel with room for one value loses no
+	// change, and two for one do no harm. Nil never wakes.
+	Wake <-chan struct{}
 
 	Log      zerolog.Logger
 	Observer Observer
@@ -85,7 +90,7 @@ type Keeper struct {
 // and, save for ErrStuck, the source is closed and no goroutine is left.
 func (k *Keeper) Run(ctx context.Context) error {
 	defer k.Slot.Close()
-	r := run{Keeper: k, noFrame: k.NoFrame, retry: backoff{first: k.RetryFirst, max: k.RetryMax}}
+	r := run{Keeper: k, noFrame: k.NoFrame, wake: k.Wake, retry: backoff{first: k.RetryFirst, max: k.RetryMax}}
 	if r.noFrame <= 0 {
 		r.noFrame = DefaultNoFrame
 	}
@@ -117,6 +122,7 @@ type run struct {
 	*Keeper
 	noFrame time.Duration
 	retry   backoff
+	wake    <-chan struct{}
 	seq     uint64
 	opened  bool // at least once
 	// Of the latest attempt: whether it opened a source that is not live, and the time from
@@ -223,7 +229,7 @@ func (r *run) pump(ctx context.Context, src Source, closeSource func()) error {
 		}
 		watchdog.Reset(r.noFrame)
 	}
-	return fmt.Errorf("read %s: %w within %v", info.Name, ErrStalled, r.noFrame)
+	return fmt.Errorf("read %s: %w within %v; look after its cable, its power and what else is on its bus or network", info.Name, ErrStalled, r.noFrame)
 }
 
 // pass numbers a frame and puts it in the slot.
@@ -280,11 +286,19 @@ func (r *run) pause(ctx context.Context, err error) bool {
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case _, open := <-r.wake:
+			if open {
+				r.retry.attempts = 0
+				return true
+			}
+			r.wake = nil // or its end would wake for ever
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

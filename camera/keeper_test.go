@@ -133,6 +133,41 @@ func TestKeeperBackoff(t *testing.T) {
 	})
 }
 
+// A change ends the pause at once, and short pauses follow; the end of the channel is no change.
+func TestKeeperWake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		start, wake := time.Now(), make(chan struct{}, 1)
+		tr := newTrial(func(context.Context) (Source, error) {
+			at = append(at, time.Since(start))
+			return nil, fmt.Errorf("open fake: %w", syscall.ENODEV)
+		})
+		tr.keeper.Wake, tr.keeper.RetryMax = wake, time.Minute
+		go func() {
+			time.Sleep(40 * time.Second) // of the bubble's clock
+			wake <- struct{}{}
+			time.Sleep(20 * time.Second)
+			close(wake)
+		}()
+		if err := tr.runFor(t, 80*time.Second); err != nil {
+			t.Errorf("Run = %v, want nil when its context ends", err)
+		}
+		woken := 0
+		for woken < len(at) && at[woken] != 40*time.Second {
+			woken++
+		}
+		if woken == len(at) {
+			t.Fatalf("attempts at %v, none when it was woken after 40 s", at)
+		}
+		if wait := tr.waits[woken]; wait > time.Second {
+			t.Errorf("pause after that = %v, want one second or less", wait)
+		}
+		if len(at) > 25 {
+			t.Errorf("%d attempts in 80 s: the closed channel woke it again and again", len(at))
+		}
+	})
+}
+
 func TestKeeperHealthyRunResetsBackoff(t *testing.T) {
 	for name, tc := range map[string]struct {
 		frames  int // 10 per second

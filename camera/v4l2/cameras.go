@@ -79,7 +79,9 @@ func (m machineFiles) cameras() ([]Camera, error) {
 			continue
 		}
 		if err != nil {
-			c.State, c.Problem = stateOf(err), explain("open", path, err).Error()
+			c.State, c.Problem = stateOf(err), explain("open "+path, path, err).Error()
+		}
+		if c.Card == "" { // the device would not tell
 			c.Card = strings.TrimSpace(readText(m.sys, "class/video4linux", filepath.Base(path), "name"))
 		}
 		all = append(all, c)

@@ -121,8 +121,8 @@ func (s sizes) candidates(want request) [][2]int {
 }
 
 // candidateIntervals are the intervals of a list that are worth trying: of a range, the one that
-// is nearest to the wanted rate and not slower, and both ends. Without a list there is one
-// that is unknown.
+// is nearest to the wanted rate and not slower, and both ends. Without a list there is one that
+// is unknown.
 func candidateIntervals(listed []intervals, fps float64) []fraction {
 	if len(listed) == 0 {
 		return []fraction{{}}
@@ -134,7 +134,7 @@ func candidateIntervals(listed []intervals, fps float64) []fraction {
 		}
 	}
 	for _, r := range listed {
-		if fps > 0 && r.shortest.rate() >= fps && fps >= r.longest.rate() {
+		if r.shortest.rate() > fps && fps > r.longest.rate() && r.longest.rate() > 0 {
 			add(r.within(fps))
 		}
 		add(r.shortest)
