@@ -13,6 +13,7 @@ import (
 
 	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/camera/gst"
+	"github.com/robustnet-edge/robustnet/camera/v4l2"
 	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/doctor"
 	"github.com/robustnet-edge/robustnet/edge/stream"
@@ -63,7 +64,7 @@ func examine(ctx context.Context, s doctor.System, c config.Config) []doctor.Fin
 	findings = append(findings, gstreamer(ctx, c.Camera)...)
 	findings = append(findings, encoding(ctx, c)...)
 	findings = append(findings, doctor.Clocks(telemetry.Open(s.Root).Read())...)
-	return append(findings, s.Cameras()...)
+	return append(findings, findCameras(v4l2.Cameras())...)
 }
 
 // tensorRT tells whether there is TensorRT: where it is expected, its lack is told at length, and

@@ -93,7 +93,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageTemplate(usageTemplate())
 	addSettings(root)
-	root.AddCommand(newCheck(), newConfig(), newDoctor(), newHealthz(), newManual(), newVersion())
+	root.AddCommand(newCameras(), newCheck(), newConfig(), newDoctor(), newHealthz(), newManual(), newVersion())
 	return root
 }
 

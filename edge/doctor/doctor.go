@@ -144,28 +144,6 @@ func (s System) GPUNodes() Finding {
 	return f
 }
 
-// Cameras lists the devices that may be cameras, and says which of them refuse.
-func (s System) Cameras() []Finding {
-	nodes, _ := filepath.Glob(s.path("dev", "video[0-9]*")) // the pattern is well formed
-	var findings []Finding
-	for _, node := range nodes {
-		name := "/dev/" + filepath.Base(node)
-		title := s.text("sys/class/video4linux", filepath.Base(node), "name")
-		f := Finding{What: name, State: OK, Text: title}
-		file, err := os.OpenFile(node, os.O_RDWR, 0)
-		if err != nil {
-			f.State, f.Text, f.Next = Missing, fmt.Sprintf("%s: %v", title, errors.Unwrap(err)), "add the user to the group video: usermod -aG video USER"
-		} else {
-			file.Close()
-		}
-		findings = append(findings, f)
-	}
-	if len(findings) == 0 {
-		return []Finding{{What: "cameras", State: Note, Text: "no /dev/video* is there", Next: "plug one in; network cameras, files and synthetic: need none"}}
-	}
-	return findings
-}
-
 // Memory says where memory is short for what takes most, building an engine.
 func Memory(availableBytes, builderBytes int64) Finding {
 	f := Finding{What: "memory", State: OK, Text: gigabytes(availableBytes) + " are free"}

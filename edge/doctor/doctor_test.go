@@ -80,20 +80,6 @@ func TestGPUNodes(t *testing.T) {
 	}
 }
 
-func TestCameras(t *testing.T) {
-	s := system(t, map[string]string{"dev/video0": "", "dev/video1": "dir", "dev/videodisc": "", "sys/class/video4linux/video0/name": "Street Cam\n", "sys/class/video4linux/video1/name": "Locked"})
-	got := s.Cameras()
-	if len(got) != 2 || got[0] != (doctor.Finding{What: "/dev/video0", State: doctor.OK, Text: "Street Cam"}) {
-		t.Fatalf("%+v", got)
-	}
-	if got[1].State != doctor.Missing || !strings.HasPrefix(got[1].Text, "Locked: ") || !strings.Contains(got[1].Next, "usermod -aG video") {
-		t.Errorf("%+v", got[1])
-	}
-	if none := system(t, nil).Cameras(); len(none) != 1 || none[0].State != doctor.Note {
-		t.Errorf("none: %+v", none)
-	}
-}
-
 func TestMemory(t *testing.T) {
 	for bytes, want := range map[int64]doctor.State{8 << 30: doctor.OK, 1 << 30: doctor.Note, 0: doctor.OK} {
 		if got := doctor.Memory(bytes, 3<<30); got.State != want || (got.Next != "") != (want == doctor.Note) {
