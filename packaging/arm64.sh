@@ -115,6 +115,9 @@ Libs: -l:libx264.a -lpthread -lm -ldl
 Cflags: -I${prefix}/include
 END
 libraries=$root/$sysroot/usr/lib/$triplet
+# So is libjpeg, which is .so.62 on Debian and .so.8 on Ubuntu. Its functions stay inside the
+# programs: OpenCV's own libjpeg may be of the other interface, which has the same names.
+rm -f "$libraries/libjpeg.so"
 export GOOS=linux GOARCH=arm64 CGO_ENABLED=1
 export CC="$triplet-gcc --sysroot=$root/$sysroot" CXX="$triplet-g++ --sysroot=$root/$sysroot"
 export PKG_CONFIG_SYSROOT_DIR="$root/$sysroot"
@@ -122,5 +125,5 @@ export PKG_CONFIG_LIBDIR="$root/$out/pkgconfig:$root/packaging/pkgconfig:$librar
 export PKG_CONFIG_PATH=
 unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH
 # The linker follows the libraries of libraries to check them; PulseAudio has a folder of its own.
-export CGO_LDFLAGS="-O2 -g -Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/pulseaudio"
+export CGO_LDFLAGS="-O2 -g -Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/pulseaudio -Wl,--exclude-libs,libjpeg.a"
 exec "$@"
