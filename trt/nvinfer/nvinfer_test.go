@@ -346,11 +346,27 @@ func TestScalesOnGPU(t *testing.T) {
 	for i := range 72 * 96 {
 		large.Pix[3*i+2] = byte(i / 96)
 	}
+	converted := 0
+	raw := func(format camera.PixelFormat, size int) *camera.Frame {
+		f := camera.NewRawPool(96, 72, format, size, func(bgr, raw []byte) error {
+			converted++
+			for i := range bgr {
+				bgr[i] = raw[0]
+			}
+			return nil
+		}).Get()
+		bytes, _ := f.Raw()
+		for i := range bytes {
+			bytes[i] = 99
+		}
+		return f
+	}
+	yuyv, nv12 := raw(camera.YUYV, 96*72*2), raw(camera.NV12, 96*72*3/2)
 	for i, tt := range []struct {
 		frame *camera.Frame
 		onGPU bool
 		want  byte // the mask's second row
-	}{{large, true, 4}, {large, true, 4}, {painted(), false, 2 * 48}, {large, true, 4}} {
+	}{{large, true, 4}, {large, true, 4}, {painted(), false, 2 * 48}, {large, true, 4}, {yuyv, true, 99}, {large, true, 4}, {yuyv, true, 99}, {nv12, false, 99}, {large, true, 4}} {
 		r, err := e.Run(tt.frame)
 		if err != nil {
 			t.Fatal(err)
@@ -359,8 +375,13 @@ func TestScalesOnGPU(t *testing.T) {
 			t.Errorf("run %d: scaled on the GPU: %t, mask %d; want %t, %d", i, e.ScalesOnGPU(), r.Mask[24], tt.onGPU, tt.want)
 		}
 	}
-	if n := testing.AllocsPerRun(20, func() { _, _ = e.Run(large) }); n > 0 {
-		t.Errorf("%v allocations a frame, want none", n)
+	if converted != 1 {
+		t.Errorf("%d raw frames were converted, want the one that the CPU scales", converted)
+	}
+	for note, frames := range map[string][2]*camera.Frame{"one camera": {large, large}, "two in turns": {large, yuyv}} {
+		if n := testing.AllocsPerRun(20, func() { _, _ = e.Run(frames[0]); _, _ = e.Run(frames[1]) }); n > 0 {
+			t.Errorf("%s: %v allocations a frame, want none", note, n)
+		}
 	}
 	short := &camera.Frame{Pix: large.Pix[:100], Width: 96, Height: 72}
 	if _, err := e.Run(short); err == nil || !strings.Contains(err.Error(), "it has 100 bytes, want 20736") {

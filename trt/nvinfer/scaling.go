@@ -17,10 +17,10 @@ var errUse = errors.New("TensorRT's shim refused")
 // scaling is how frames come into the network's input.
 type scaling struct {
 	onGPU bool // the kernel is there
-	// width and height are those of the frames for which there is memory, or for which it was
-	// refused; frame is that memory, nil where the CPU scales.
-	width, height int
-	frame         []byte
+	// width, height and format are those of the frames for which there is memory, or for which it
+	// was refused; frame is that memory, nil where the CPU scales.
+	width, height, format int
+	frame                 []byte
 }
 
 // scaleOnGPU loads the kernel that scales frames, if there is one.
@@ -42,25 +42,43 @@ func (e *Engine) scaleOnGPU(path string) error {
 // fill brings a frame into the network's input, or to where the GPU will scale it.
 func (e *Engine) fill(f *camera.Frame) error {
 	s := &e.scaling
-	if s.onGPU && (f.Width != s.width || f.Height != s.height) {
-		frame, err := e.native.frame(f.Width, f.Height)
+	if !s.onGPU {
+		return e.input.Fill(f)
+	}
+	raw, format := rawOf(f)
+	if f.Width != s.width || f.Height != s.height || format != s.format {
+		frame, err := e.native.frame(f.Width, f.Height, format)
 		if err != nil && !errors.Is(err, errUse) {
 			return fmt.Errorf("scale frame %d: %w", f.Seq, err)
 		}
-		s.width, s.height, s.frame = f.Width, f.Height, frame
+		s.width, s.height, s.format, s.frame = f.Width, f.Height, format, frame
 	}
 	if s.frame == nil {
 		return e.input.Fill(f)
 	}
-	bgr, err := f.BGR()
-	if err != nil {
-		return err
+	if format == formatBGR {
+		var err error
+		if raw, err = f.BGR(); err != nil {
+			return err
+		}
 	}
-	if len(bgr) != len(s.frame) {
-		return fmt.Errorf("scale frame %d: it has %d bytes, want %d", f.Seq, len(bgr), len(s.frame))
+	if len(raw) != len(s.frame) {
+		return fmt.Errorf("scale frame %d: it has %d bytes, want %d", f.Seq, len(raw), len(s.frame))
 	}
-	copy(s.frame, bgr)
+	copy(s.frame, raw)
 	return nil
+}
+
+// rawOf returns a frame as the camera sent it, if that is a format that the GPU reads: where nobody
+// else looks at it, it need not be converted.
+func rawOf(f *camera.Frame) (raw []byte, format int) {
+	switch raw, format := f.Raw(); format {
+	case camera.YUYV:
+		return raw, formatYUYV
+	case camera.NV12:
+		return raw, formatNV12
+	}
+	return nil, formatBGR
 }
 
 // ScalesOnGPU tells whether the GPU scales frames of the size of the last one.

@@ -4,6 +4,8 @@ package nvinfer
 #cgo LDFLAGS: -ldl
 #cgo noescape call_run
 #cgo nocallback call_run
+#cgo noescape call_frame
+#cgo nocallback call_frame
 #include <dlfcn.h>
 #include <stdlib.h>
 #include "shim/shim.h"
@@ -51,8 +53,8 @@ static void call_unload(shim *s, nvi_engine *g) { s->unload(g); }
 static int32_t call_tensors(shim *s, nvi_engine *g) { return s->tensors(g); }
 static nvi_tensor call_tensor_at(shim *s, nvi_engine *g, int32_t i) { return s->tensor_at(g, i); }
 static nvi_status call_scaling(shim *s, nvi_engine *g, const void *code, size_t size, nvi_error e) { return s->scaling(g, code, size, e); }
-static nvi_status call_frame(shim *s, nvi_engine *g, int32_t width, int32_t height, void **data, size_t *size, nvi_error e) {
-	return s->frame(g, width, height, NVI_BGR, data, size, e);
+static nvi_status call_frame(shim *s, nvi_engine *g, int32_t width, int32_t height, int32_t format, void **data, size_t *size, nvi_error e) {
+	return s->frame(g, width, height, format, data, size, e);
 }
 static int32_t call_captured(shim *s, nvi_engine *g, nvi_error reason) { return s->captured(g, reason); }
 static nvi_status call_run(shim *s, nvi_engine *g, char *text, size_t size) {
@@ -101,13 +103,13 @@ func (e errorText) free() { C.free(unsafe.Pointer(e.text)) }
 
 // err is the error of a status.
 func (e errorText) err(status C.nvi_status) error {
+	if status == C.NVI_OK { // first, as runs must not allocate
+		return nil
+	}
 	kind, ok := map[C.nvi_status]error{
 		C.NVI_MISSING: ErrMissing, C.NVI_VERSION: ErrMissing, C.NVI_DEVICE: ErrDevice, C.NVI_MODEL: ErrModel, C.NVI_PLAN: ErrPlan,
 		C.NVI_MEMORY: ErrMemory, C.NVI_CANCELLED: ErrCancelled, C.NVI_RUN: ErrRun, C.NVI_BROKEN: ErrBroken, C.NVI_USE: errUse,
 	}[status]
-	if status == C.NVI_OK {
-		return nil
-	}
 	said := strings.Join(strings.Fields(C.GoString(e.text)), " ")
 	if !ok {
 		return errors.New(said)
@@ -229,12 +231,19 @@ func (g *nativeEngine) scaling(code []byte) error {
 	return g.of.text.err(C.call_scaling(g.of.shim, g.engine, unsafe.Pointer(unsafe.SliceData(code)), C.size_t(len(code)), g.of.text.c()))
 }
 
-// frame makes room for BGR frames of a size, which runs then scale on the GPU; errUse where they
-// have to be scaled by the CPU.
-func (g *nativeEngine) frame(width, height int) ([]byte, error) {
+// The formats of frames.
+const (
+	formatBGR  = C.NVI_BGR
+	formatYUYV = C.NVI_YUYV
+	formatNV12 = C.NVI_NV12
+)
+
+// frame makes room for frames of a size and format, which runs then scale on the GPU; errUse where
+// they have to be scaled by the CPU.
+func (g *nativeEngine) frame(width, height, format int) ([]byte, error) {
 	var data unsafe.Pointer
 	var size C.size_t
-	if err := g.of.text.err(C.call_frame(g.of.shim, g.engine, C.int32_t(width), C.int32_t(height), &data, &size, g.of.text.c())); err != nil {
+	if err := g.of.text.err(C.call_frame(g.of.shim, g.engine, C.int32_t(width), C.int32_t(height), C.int32_t(format), &data, &size, g.of.text.c())); err != nil {
 		return nil, err
 	}
 	return unsafe.Slice((*byte)(data), int(size)), nil

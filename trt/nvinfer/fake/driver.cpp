@@ -259,6 +259,36 @@ void use(nvi_library* l, const Bytes& plan) {
   shim.unload(e);
 }
 
+// turns gives frames of several sizes, as several cameras do: what was made for one stays.
+void turns(nvi_engine* e) {
+  void *first = nullptr, *again = nullptr, *other = nullptr;
+  size_t size = 0;
+  WANT(shim.frame(e, 96, 72, NVI_BGR, &first, &size, error()), NVI_OK, "");
+  memcpy(first, twice.data(), size);
+  for (int i = 0; i < 3; i++) {
+    WANT(shim.frame(e, 96, 72, NVI_YUYV, &other, &size, error()), NVI_OK, "");
+    CHECK(other != first && size == 2 * 96 * 72, "one memory for frames of two formats");
+    memset(other, 0, size);
+    WANT(shim.run(e, error()), NVI_OK, "");
+    WANT(shim.frame(e, 96, 72, NVI_BGR, &again, &size, error()), NVI_OK, "");
+    CHECK(again == first && size == twice.size(), "other memory for frames of the same kind");
+    spoil(e);
+    WANT(shim.run(e, error()), NVI_OK, "");
+    seen(e, "a frame in its turn");
+  }
+  for (int i = 0; i < 20; i++) {
+    WANT(shim.frame(e, 98 + 2 * i, 72, NVI_BGR, &other, &size, error()), NVI_OK, "");
+    WANT(shim.run(e, error()), NVI_OK, "");
+  }
+  WANT(shim.frame(e, 96, 72, NVI_BGR, &first, &size, error()), NVI_OK, "");
+  memcpy(first, twice.data(), size);
+  spoil(e);
+  WANT(shim.run(e, error()), NVI_OK, "");
+  seen(e, "a frame after many others");
+  WANT(shim.frame(e, 0, 0, NVI_BGR, &other, &size, error()), NVI_OK, "");
+  run(e, "after the frames in turns");
+}
+
 // frames are scaled in front of the network, in the graph and without it.
 void scale(nvi_library* l, const Bytes& plan) {
   const Bytes kernel = {'F', 'A', 'K', 'E', ' ', 'K', 'E', 'R', 'N', 'E', 'L', '\n'}, other(20, 'x');
@@ -282,7 +312,7 @@ void scale(nvi_library* l, const Bytes& plan) {
     WANT(shim.frame(e, 97, 71, NVI_NV12, &frame, &size, error()), NVI_USE, "by the CPU");
     run(e, "after a frame of an impossible size");
     fault("memory");
-    WANT(shim.frame(e, 96, 72, NVI_BGR, &frame, &size, error()), NVI_MEMORY, "CUDA error 2, out of memory");
+    WANT(shim.frame(e, 120, 80, NVI_BGR, &frame, &size, error()), NVI_MEMORY, "CUDA error 2, out of memory");
     CHECK(!frame && size == 0, "a frame came with an error");
     fault(refused ? "capture" : "");
     run(e, "after a frame for which there was no memory");
@@ -290,6 +320,7 @@ void scale(nvi_library* l, const Bytes& plan) {
     WANT(shim.run(e, error()), NVI_OK, "");
     WANT(shim.frame(e, 0, 0, NVI_BGR, &frame, &size, error()), NVI_OK, "");
     run(e, "scaled by the CPU again");
+    turns(e);
     shim.unload(e);
   }
   fault("");

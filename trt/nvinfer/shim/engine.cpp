@@ -43,13 +43,12 @@ class LayerTimes : public nvinfer1::IProfiler {
 nvi_engine::~nvi_engine() {
   const nvi::Cuda& cuda = library->cuda;
   if (stream) cuda.streamSynchronize(stream);
-  if (graph) cuda.graphExecDestroy(graph);
+  while (!ways.empty()) drop(ways.size() - 1);
   context.reset();
   if (stream) cuda.streamDestroy(stream);
   for (const auto& t : tensors) {
     if (t.data) cuda.hostFree(t.data);
   }
-  if (pixels) cuda.hostFree(pixels);
   if (module) cuda.moduleUnload(module);
 }
 
@@ -69,7 +68,7 @@ nvi_status nvi_engine::open(const void* plan, size_t size, nvi_error error) {
   if (nvi_status status = enqueue(*context, error)) return status;
   if (nvi_status status = finish(error)) return status;
   capture();
-  return graph ? run(error) : NVI_OK;
+  return way->graph ? run(error) : NVI_OK;
 }
 
 // allocate makes the inputs and outputs in pinned memory that the GPU sees, too: on a Jetson it
@@ -113,7 +112,7 @@ nvi_status nvi_engine::bind(nvinfer1::IExecutionContext& c, nvi_error error) {
 }
 
 nvi_status nvi_engine::enqueue(nvinfer1::IExecutionContext& c, nvi_error error) {
-  if (pixels) library->cuda.streamSynchronize(stream);  // which makes the runtime's context that of this thread
+  if (way->pixels) library->cuda.streamSynchronize(stream);  // which makes the runtime's context that of this thread
   // The driver's numbers are the runtime's.
   if (int code = launch()) return nvi::failCuda(library, error, NVI_RUN, "scale the frame", code);
   if (c.enqueueV3(stream)) return NVI_OK;
@@ -125,36 +124,34 @@ nvi_status nvi_engine::finish(nvi_error error) {
   return NVI_OK;
 }
 
-// capture records a run as a graph, which launches with one call; if it is refused, runs go on
-// without.
+// capture records a run in the way of the next one as a graph, which launches with one call; if it
+// is refused, runs go on without.
 void nvi_engine::capture() {
   const nvi::Cuda& cuda = library->cuda;
   void* recorded = nullptr;
-  if (graph) cuda.graphExecDestroy(graph);
-  graph = nullptr;
   if (int code = cuda.beginCapture(stream, nvi::kThreadLocal)) {
-    refused = "begin to capture: " + std::string(cuda.errorString(code));
+    way->refused = "begin to capture: " + std::string(cuda.errorString(code));
     cuda.lastError();  // it has been dealt with
     return;
   }
   const bool enqueued = launch() == 0 && context->enqueueV3(stream);
   int code = cuda.endCapture(stream, &recorded);
-  if (enqueued && code == 0) code = cuda.graphInstantiate(&graph, recorded, 0);
+  if (enqueued && code == 0) code = cuda.graphInstantiate(&way->graph, recorded, 0);
   if (recorded) cuda.graphDestroy(recorded);
-  if (enqueued && code == 0 && graph) {
-    refused.clear();
+  if (enqueued && code == 0 && way->graph) {
+    way->refused.clear();
     return;
   }
-  graph = nullptr;
+  way->graph = nullptr;
   const std::string logged = library->log.take();
-  refused = "capture a run: " + std::string(code ? cuda.errorString(code) : "TensorRT refused") + (logged.empty() ? "" : ": " + logged);
+  way->refused = "capture a run: " + std::string(code ? cuda.errorString(code) : "TensorRT refused") + (logged.empty() ? "" : ": " + logged);
   cuda.lastError();  // it has been dealt with
 }
 
 nvi_status nvi_engine::run(nvi_error error) {
-  if (!graph) {
+  if (!way->graph) {
     if (nvi_status status = enqueue(*context, error)) return status;
-  } else if (int code = library->cuda.graphLaunch(graph, stream)) {
+  } else if (int code = library->cuda.graphLaunch(way->graph, stream)) {
     return nvi::failCuda(library, error, NVI_RUN, "run the engine", code);
   }
   return finish(error);
@@ -176,8 +173,8 @@ int32_t nvi_tensors(nvi_engine* engine) { return static_cast<int32_t>(engine->te
 nvi_tensor nvi_tensor_at(nvi_engine* engine, int32_t i) { return engine->tensors[i]; }
 
 int32_t nvi_captured(nvi_engine* engine, nvi_error reason) {
-  if (reason.size > 0) snprintf(reason.text, reason.size, "%s", engine->refused.c_str());
-  return engine->graph != nullptr;
+  if (reason.size > 0) snprintf(reason.text, reason.size, "%s", engine->way->refused.c_str());
+  return engine->way->graph != nullptr;
 }
 
 nvi_status nvi_run(nvi_engine* engine, nvi_error error) {

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // NVI_ABI changes whenever anything below does.
-#define NVI_ABI 2
+#define NVI_ABI 3
 
 typedef enum {
   NVI_OK = 0,
@@ -114,8 +114,9 @@ enum { NVI_BGR = 0, NVI_YUYV = 1, NVI_NV12 = 2 };
 // Takes the kernel that scales frames on the GPU, as nvcc has compiled it.
 nvi_status nvi_scaling(nvi_engine* engine, const void* code, size_t size, nvi_error error);
 
-// Makes room for a frame in memory that CPU and GPU share. From then on, runs scale what is there
-// into the engine's input. NVI_USE where frames of this size have to be scaled by the CPU; then,
+// Makes room for a frame in memory that CPU and GPU share, or takes that of an earlier call for
+// frames of the same kind. From then on, runs scale what is there into the engine's input. Room is
+// kept for eight kinds, whose memory stays where it is until there are more. NVI_USE where frames of this size have to be scaled by the CPU; then,
 // and with a width of 0, the input is what the CPU writes.
 nvi_status nvi_frame(nvi_engine* engine, int32_t width, int32_t height, int32_t format, void** data, size_t* size, nvi_error error);
 

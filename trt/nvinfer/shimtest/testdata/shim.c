@@ -18,7 +18,7 @@ struct nvi_engine {
   int runs;
   unsigned char image[HEIGHT * WIDTH * 3], mask[MASK_HEIGHT * MASK_WIDTH];
   unsigned char* frame;  // of twice the size, of which every other pixel is taken
-  int scales;
+  int scales, format;
   float style[STYLE];
 };
 
@@ -98,8 +98,9 @@ nvi_status nvi_frame(nvi_engine* e, int32_t width, int32_t height, int32_t forma
   e->frame = NULL;
   *data = NULL;
   *size = 0;
-  if (!e->scales || width != 2 * WIDTH || height != 2 * HEIGHT || format != NVI_BGR) return fail(error, NVI_USE, "the CPU scales");
-  *size = 3 * (size_t)width * height;
+  if (!e->scales || width != 2 * WIDTH || height != 2 * HEIGHT || format == NVI_NV12) return fail(error, NVI_USE, "the CPU scales");
+  e->format = format;
+  *size = (format == NVI_BGR ? 3 : 2) * (size_t)width * height;
   *data = e->frame = calloc(1, *size);
   return NVI_OK;
 }
@@ -121,7 +122,8 @@ int32_t nvi_captured(nvi_engine* e, nvi_error reason) {
   return !refused;
 }
 
-// The mask is the red of every other pixel of every other row, the style its count of runs.
+// The mask is the red of every other pixel of every other row, or the Y of a YUYV frame's; the
+// style is the count of runs.
 nvi_status nvi_run(nvi_engine* e, nvi_error error) {
   if (strcmp(e->fault, "run") == 0 && e->runs == 1) {
     e->runs++;
@@ -129,8 +131,10 @@ nvi_status nvi_run(nvi_engine* e, nvi_error error) {
   }
   if (strcmp(e->fault, "broken") == 0) return fail(error, NVI_BROKEN, "run the engine: CUDA error 719, unspecified launch failure");
   e->runs++;
-  for (int i = 0; e->frame && i < HEIGHT * WIDTH; i++)
-    for (int c = 0; c < 3; c++) e->image[3 * i + c] = e->frame[3 * (2 * (i / WIDTH) * 2 * WIDTH + 2 * (i % WIDTH)) + 2 - c];
+  for (int i = 0; e->frame && i < HEIGHT * WIDTH; i++) {
+    const int at = 2 * (i / WIDTH) * 2 * WIDTH + 2 * (i % WIDTH);
+    for (int c = 0; c < 3; c++) e->image[3 * i + c] = e->format == NVI_BGR ? e->frame[3 * at + 2 - c] : e->frame[2 * at];
+  }
   for (int y = 0; y < MASK_HEIGHT; y++)
     for (int x = 0; x < MASK_WIDTH; x++) e->mask[y * MASK_WIDTH + x] = e->image[(2 * y * WIDTH + 2 * x) * 3];
   for (int i = 0; i < STYLE; i++) e->style[i] = (float)e->runs;
