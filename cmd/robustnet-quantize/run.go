@@ -19,7 +19,7 @@ writes, without losing the domains that they never saw.
 
 'run' calibrates, places the integers for ONNX Runtime and for TensorRT, and holds
 every domain to a greatest loss. 'build' makes a TensorRT engine, on the GPU on which
-it is to run. 'bench' compares the speed of model files. 'info' shows what is in one.`
+it is to run. 'bench' compares the speed of model files and engines. 'info' shows what is in one.`
 
 const examples = `  robustnet-quantize run --model model.onnx --calibrate camvid=camvid:day_train \
       --eval camvid=camvid:day_val --eval dusk=camvid=camvid:dusk_target --max-drop 0.5 --out q/
