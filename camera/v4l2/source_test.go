@@ -196,31 +196,33 @@ func TestSilence(t *testing.T) {
 		"closed":    {func(src camera.Source, _ context.CancelFunc) error { return src.Close() }, fs.ErrClosed},
 		"cancelled": {func(_ camera.Source, cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
 	} {
-		d := &fakeDriver{}
-		src := openOne(t, d)
-		d.deliver(picture(0))
-		old, forget := context.WithCancel(t.Context())
-		if _, err := src.Read(old); err != nil {
-			t.Fatal(err)
-		}
-		forget() // of an earlier Read, which must not end this one
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		done := make(chan error, 1)
-		go func() { _, err := src.Read(ctx); done <- err }()
-		for src.(*source).reading.TryLock() { // until Read has it
-			src.(*source).reading.Unlock()
-		}
-		if err := tc.end(src, cancel); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		start := time.Now()
-		if err := <-done; !errors.Is(err, tc.is) {
-			t.Errorf("%s: Read = %v, want %v", name, err, tc.is)
-		}
-		if took := time.Since(start); took > 500*time.Millisecond {
-			t.Errorf("%s: Read took %v to return", name, took)
-		}
+		t.Run(name, func(t *testing.T) {
+			d := &fakeDriver{}
+			src := openOne(t, d)
+			d.deliver(picture(0))
+			old, forget := context.WithCancel(t.Context())
+			if _, err := src.Read(old); err != nil {
+				t.Fatal(err)
+			}
+			forget() // of an earlier Read, which must not end this one
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { _, err := src.Read(ctx); done <- err }()
+			for src.(*source).reading.TryLock() { // until Read has it
+				src.(*source).reading.Unlock()
+			}
+			if err := tc.end(src, cancel); err != nil {
+				t.Error(err)
+			}
+			start := time.Now()
+			if err := <-done; !errors.Is(err, tc.is) {
+				t.Errorf("Read = %v, want %v", err, tc.is)
+			}
+			if took := time.Since(start); took > 500*time.Millisecond {
+				t.Errorf("Read took %v to return", took)
+			}
+		})
 	}
 }
 

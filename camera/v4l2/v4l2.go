@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -62,10 +64,10 @@ func (m machineFiles) open(ctx context.Context, uri camera.URI, want camera.Want
 		return nil, explain(what, uri.Path, err)
 	}
 	wish := wishOf(uri, want)
-	if len(paths) > 1 {
+	if paths = m.withPictures(paths); len(paths) > 1 {
 		wish.trial = m.trial
 	}
-	var permanent, transient []error
+	var permanent, transient several
 	for _, path := range paths {
 		s, err := m.start(ctx, path, wish)
 		switch {
@@ -77,12 +79,45 @@ func (m machineFiles) open(ctx context.Context, uri camera.URI, want camera.Want
 			transient = append(transient, err)
 		}
 	}
-	// Most cameras have a second node without pictures; it must not hide that the first
-	// may work later.
+	// A camera that will never do must not hide that another may work later.
 	if len(transient) > 0 {
-		return nil, errors.Join(transient...)
+		return nil, transient
 	}
-	return nil, errors.Join(permanent...)
+	return nil, permanent
+}
+
+// several are the faults of all cameras that were tried, in one line.
+type several []error
+
+func (s several) Error() string {
+	var texts []string
+	for _, err := range s {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; and ")
+}
+
+func (s several) Unwrap() []error { return s }
+
+// withPictures leaves out nodes that never deliver pictures, as the second one of most USB
+// cameras, unless there are no others.
+func (m machineFiles) withPictures(paths []string) []string {
+	if len(paths) < 2 {
+		return paths
+	}
+	with := slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+		d, err := openDevice(m.kernel, path)
+		if err != nil {
+			return false // which is to be told
+		}
+		defer d.close()
+		c, err := d.capability()
+		return err == nil && errors.Is(c.check(), errNoCamera)
+	})
+	if len(with) == 0 {
+		return paths
+	}
+	return with
 }
 
 func wishOf(uri camera.URI, want camera.Want) request {

@@ -250,6 +250,21 @@ func TestOnlySilentCameras(t *testing.T) {
 	}
 }
 
+// A camera whose other node has metadata is given the time that it needs.
+func TestSlowCameraAlone(t *testing.T) {
+	k := newFake(t, map[string]*fakeDriver{"/dev/video0": {formats: webcam()}, "/dev/video1": {capabilities: capMetadata}})
+	if _, err := openWith(t, k, "v4l2:?size=64x48", camera.Want{}); err != nil {
+		t.Errorf("Open = %v; want the camera, which is silent as yet", err)
+	}
+}
+
+func TestOnlyNodesWithoutPictures(t *testing.T) {
+	none := newFake(t, map[string]*fakeDriver{"/dev/video0": {capabilities: capMetadata}, "/dev/video1": {capabilities: capStreaming}})
+	if _, err := openWith(t, none, "v4l2:", camera.Want{}); !errors.Is(err, camera.ErrPermanent) || !errors.Is(err, errNoCamera) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("Open = %v; want both nodes' fault in one line", err)
+	}
+}
+
 // A node without pictures does not make the fault of another one permanent.
 func TestBusyAmongOthers(t *testing.T) {
 	k := newFake(t, map[string]*fakeDriver{
