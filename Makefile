@@ -9,6 +9,8 @@
 #              the library for TensorRT where TENSORRT_INCLUDE names folders of its headers
 # make test-arm64   what they need of a system, and their masks under qemu; not part of make test
 # make test-vm-light  the program on a kernel with a camera, in a virtual machine (docs/vm-tests.md)
+# make test-vm      the package on a Debian in a virtual machine, with cameras that come and go; needs
+#              root, minutes, and is not part of make test
 # make deb     the Debian package of what make build makes, build/robustnet-edge_VERSION_amd64.deb
 # make deb-arm64  that of make build-arm64's, for Debian 12 on arm64 and not for JetPack 6
 # make trt-headers-check TENSORRT_INCLUDE=DIR  the shim against TensorRT's headers, in each of
@@ -101,12 +103,17 @@ test-arm64: build build-arm64
 	@packaging/setup.sh qemu-user-static
 	ROBUSTNET_ARM64=$(CURDIR)/build/arm64 go test -v -count=1 ./packaging/arm64test
 
-.PHONY: test-vm-light
+.PHONY: test-vm-light test-vm
 
 test-vm-light: build
 	@packaging/setup.sh qemu-system-x86
 	@packaging/vm/kernel.sh
 	ROBUSTNET_VM=$(CURDIR)/build/vm go test -v -count=1 -run Light ./packaging/vm
+
+test-vm: deb
+	@packaging/setup.sh qemu-system-x86 debootstrap e2fsprogs
+	@packaging/vm/kernel.sh
+	ROBUSTNET_VM=$(CURDIR)/build/vm ROBUSTNET_VM_FULL=1 go test -v -count=1 -timeout 30m -run Full ./packaging/vm
 
 .PHONY: lint-docker
 
@@ -128,4 +135,4 @@ deb: build
 deb-arm64: build build-arm64
 	@packaging/setup.sh dpkg-dev
 	packaging/deb/build.sh arm64 '$(VERSION)'
-	ROBUSTNET_DEB=arm64 go test -count=1 -run 'Content|Depends/arm64' ./packaging/deb
+	ROBUSTNET_DEB=arm64 go test -count=1 -run '(Content|Depends)/arm64' ./packaging/deb
