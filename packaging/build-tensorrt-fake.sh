@@ -37,6 +37,11 @@ case $major.$minor in
 *) cudart=libcudart.so.13 cuda=13000 ;;
 esac
 
+# Tests of several packages ask for it at once, and none may lose it while it is used.
+mkdir -p build/trt-fake
+exec 9>"build/trt-fake/.$(basename "$out").lock"
+flock 9
+
 wanted="$TENSORRT_INCLUDE $cxx $flags"
 stale=""
 for file in "$fake"/*.cpp "$fake"/*.h "$fake"/generate/*.go trt/nvinfer/shim/* trt/nvinfer/shim/cuda/* packaging/build-tensorrt*.sh; do
