@@ -160,11 +160,6 @@ func TestBoth(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{service, template} {
-		if got := values(units(t, name), "Environment"); !slices.Contains(got, "ORT_DISABLE_TELEMETRY=1") {
-			t.Errorf("%s has the variables %q", name, got)
-		}
-	}
 	if got := values(units(t, template), "After"); !slices.Contains(got, "dev-%i.device") {
 		t.Errorf("%s starts after %q", template, got)
 	}

@@ -21,6 +21,11 @@ const libraryName = "libonnxruntime.so.1"
 // nextStep ends every error about the library.
 const nextStep = "name the file of ONNX Runtime 1.24 or newer with --onnxruntime"
 
+// noTelemetry is the variable of the environment that keeps Microsoft's builds of ONNX Runtime
+// from gathering figures of their use in the user's cache folder and sending them. The API has
+// a call for it, which comes too late: the library begins when it is loaded.
+const noTelemetry = "ORT_DISABLE_TELEMETRY"
+
 // runtimeUse counts the engines that are open: the binding keeps one environment per
 // process in variables of its own, so its life time has to be kept per process, too.
 var runtimeUse struct {
@@ -50,6 +55,11 @@ func acquireRuntime(library string, provider trt.Provider) error {
 	}
 	if err := checkProvider(provider, path); err != nil {
 		return err
+	}
+	if _, set := os.LookupEnv(noTelemetry); !set {
+		if err := os.Setenv(noTelemetry, "1"); err != nil {
+			return fmt.Errorf("%w from %s: %w; set %s=1", ErrLibrary, path, err, noTelemetry)
+		}
 	}
 	onnxruntime_go.SetSharedLibraryPath(path)
 	if err := onnxruntime_go.InitializeEnvironment(); err != nil {

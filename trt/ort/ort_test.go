@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -299,5 +300,31 @@ func TestOpenFaults(t *testing.T) {
 		if _, err := ort.Open(path, ort.Options{}); err == nil || err.Error() != "open model: "+path+" is not a file" {
 			t.Errorf("%s: error = %v, want that it is not a file", path, err)
 		}
+	}
+}
+
+// The library's own builds keep figures of their use in the user's cache folder, to send them,
+// unless they are told otherwise before they are loaded.
+func TestNothingIsGatheredOfItsUse(t *testing.T) {
+	if folder := os.Getenv("ROBUSTNET_TEST_GATHERING"); folder != "" {
+		load(t, trttest.Options{})
+		return
+	}
+	folder := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNothingIsGatheredOfItsUse$")
+	cmd.Env = append(os.Environ(), "ROBUSTNET_TEST_GATHERING="+folder, "HOME="+folder, "XDG_CACHE_HOME="+folder,
+		"ROBUSTNET_MODEL_LIBRARY="+trttest.Library(t))
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(entry string) bool { return strings.HasPrefix(entry, "ORT_DISABLE_TELEMETRY=") })
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			t.Errorf("loading a model left %s behind", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
