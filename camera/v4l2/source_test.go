@@ -146,17 +146,19 @@ func TestCaptured(t *testing.T) {
 		flags uint32
 		last  int64
 		age   time.Duration
+		// believed says that the next stamp must be later than this one.
+		believed bool
 	}{
-		"monotonic":              {now - int64(30*time.Millisecond), flagTimeMonotonic, 0, 30 * time.Millisecond},
-		"of this moment":         {now, flagTimeMonotonic, 0, 0},
-		"a little ahead":         {now + int64(5*time.Millisecond), flagTimeMonotonic, 0, 0},
-		"from the future":        {now + int64(time.Second), flagTimeMonotonic, 0, 0},
-		"from before the camera": {now - int64(time.Hour), flagTimeMonotonic, 0, 0},
-		"not after the last":     {now - int64(30*time.Millisecond), flagTimeMonotonic, now - int64(30*time.Millisecond), 0},
-		"none":                   {0, flagTimeMonotonic, 0, 0},
-		"unknown clock":          {now - int64(30*time.Millisecond), 0, 0, 0},
-		"time of day":            {1_800_000_000 * int64(time.Second), 0, 0, 0},
-		"copied from an output":  {now - int64(30*time.Millisecond), 0x4000, 0, 0},
+		"monotonic":              {now - int64(30*time.Millisecond), flagTimeMonotonic, 0, 30 * time.Millisecond, true},
+		"of this moment":         {now, flagTimeMonotonic, 0, 0, true},
+		"a little ahead":         {now + int64(5*time.Millisecond), flagTimeMonotonic, 0, 0, true},
+		"from the future":        {now + int64(time.Second), flagTimeMonotonic, 0, 0, false},
+		"from before the camera": {now - int64(2*time.Minute), flagTimeMonotonic, 0, 0, false},
+		"not after the last":     {now - int64(30*time.Millisecond), flagTimeMonotonic, now - int64(30*time.Millisecond), 0, false},
+		"none":                   {0, flagTimeMonotonic, 0, 0, false},
+		"unknown clock":          {now - int64(30*time.Millisecond), 0, 0, 0, false},
+		"time of day":            {1_800_000_000 * int64(time.Second), 0, 0, 0, false},
+		"copied from an output":  {now - int64(30*time.Millisecond), 0x4000, 0, 0, false},
 	} {
 		opened := time.Now()
 		s := source{opened: opened, clock: func() int64 { return now }, last: tc.last}
@@ -164,6 +166,9 @@ func TestCaptured(t *testing.T) {
 		got := at.Sub(s.captured(filled{stamp: tc.stamp, monotonic: tc.flags&flagTimeMask == flagTimeMonotonic}, at))
 		if got != tc.age {
 			t.Errorf("%s: captured %v before now, want %v", name, got, tc.age)
+		}
+		if believed := s.last != tc.last; believed != tc.believed {
+			t.Errorf("%s: the stamp counts for the next frame: %v, want %v", name, believed, tc.believed)
 		}
 	}
 }
@@ -223,6 +228,46 @@ func TestSilence(t *testing.T) {
 				t.Errorf("Read took %v to return", took)
 			}
 		})
+	}
+}
+
+// Close wakes a Read before it waits for it, and what woke one wait does not wake the next.
+func TestCloseWakes(t *testing.T) {
+	src := openOne(t, &fakeDriver{}).(*source)
+	src.reading.Lock() // in the place of a Read
+	done := make(chan error, 1)
+	go func() { done <- src.Close() }()
+	if ready, woken, err := src.stream.wait(10_000); ready || !woken || err != nil {
+		t.Errorf("wait = ready %v, woken %v, %v; want to be woken", ready, woken, err)
+	}
+	if _, woken, err := src.stream.wait(0); woken || err != nil {
+		t.Errorf("the next wait = woken %v, %v", woken, err)
+	}
+	src.reading.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// The end of the context that Read was given last wakes it, and no other's.
+func TestContextWakes(t *testing.T) {
+	d := &fakeDriver{}
+	src := openOne(t, d).(*source)
+	old, endOld := context.WithCancel(t.Context())
+	ctx, end := context.WithCancel(t.Context())
+	for _, c := range []context.Context{old, ctx, ctx} {
+		d.deliver(picture(0))
+		if _, err := src.Read(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	endOld()
+	if _, woken, err := src.stream.wait(20); woken || err != nil {
+		t.Errorf("the end of an earlier context: woken %v, %v", woken, err)
+	}
+	end()
+	if _, woken, err := src.stream.wait(10_000); !woken || err != nil {
+		t.Errorf("the end of the context: woken %v, %v", woken, err)
 	}
 }
 
