@@ -88,26 +88,29 @@ func (c *cameraState) frameAge() (time.Duration, bool) {
 	return max(0, time.Since(time.Unix(0, ns))), true
 }
 
-// meteredSource counts what a source delivers.
+// meteredSource counts what a source delivers, and watches over it.
 type meteredSource struct {
 	camera.Source
-	metrics *metrics.Camera
-	state   *cameraState
-	up      bool
+	p  *pipeline
+	up bool
 }
 
 func (m *meteredSource) Read(ctx context.Context) (*camera.Frame, error) {
+	p, patience := m.p, m.p.config.Camera.NoFrame+pulseSlack
+	p.pulse.within(capturing, patience)
 	f, err := m.Source.Read(ctx)
 	if err != nil {
+		p.pulse.within(capturing, patience) // it will be closed, which may hang as well
 		return nil, err
 	}
+	p.pulse.rests(capturing)
 	if !m.up {
 		m.up = true
-		m.metrics.CameraUp(true)
+		p.metrics.CameraUp(true)
 	}
-	m.state.lastFrame.Store(f.Captured.UnixNano())
-	m.metrics.Frame(f.Captured)
-	m.metrics.Dropped(metrics.DropCapture, f.Skipped)
-	m.metrics.ObserveStage(metrics.Capture, time.Since(f.Captured))
+	p.camera.lastFrame.Store(f.Captured.UnixNano())
+	p.metrics.Frame(f.Captured)
+	p.metrics.Dropped(metrics.DropCapture, f.Skipped)
+	p.metrics.ObserveStage(metrics.Capture, time.Since(f.Captured))
 	return f, nil
 }

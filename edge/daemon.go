@@ -151,6 +151,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 func (d *Daemon) serve(ctx context.Context, first *plan) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.supervise(gctx, first) })
+	g.Go(func() error { return d.heartbeat(gctx) })
 	g.Go(func() error { return d.summarize(gctx) })
 	g.Go(func() error { return d.machine.watch(gctx, d.o.Sensors) })
 	g.Go(func() error { return d.watchPlugs(gctx) })
@@ -175,8 +176,6 @@ func (d *Daemon) serve(ctx context.Context, first *plan) error {
 func (d *Daemon) supervise(ctx context.Context, first *plan) error {
 	d.begin(ctx, first)
 	d.o.service().Ready(d.summary())
-	beat, stop := d.heartbeat()
-	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -192,8 +191,6 @@ func (d *Daemon) supervise(ctx context.Context, first *plan) error {
 			}
 		case <-d.o.Reload:
 			d.reload(ctx)
-		case <-beat:
-			d.tellService()
 		case <-d.o.Freeze:
 			d.o.Log.Warn().Msg("frozen on request: no frame goes through the network any more")
 			d.network.freeze()

@@ -25,7 +25,6 @@ type feed struct {
 	camera  cameraState
 	latest  latest
 	figures figures
-	pulse   pulse
 	written outputCounts
 	shown   atomic.Uint64 // pictures presented
 	encoded encodedAs     // the presenter's, from one to the next

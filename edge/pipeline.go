@@ -29,6 +29,8 @@ type pipeline struct {
 	shots     *camera.Slot[*shot]
 	pool      *shotPool
 	presenter *presenter
+	place     *place // where it waits for the network
+	pulse     *pulse
 
 	cancel context.CancelFunc // set when it is started
 	done   chan struct{}      // closed when it has ended
@@ -48,6 +50,8 @@ func (d *Daemon) newPipeline(ctx context.Context, f *feed, c config.Config, n *n
 		frames: camera.NewSlot[*camera.Frame](),
 		shots:  camera.NewSlot[*shot](),
 		pool:   newShotPool(desc.MaskWidth*desc.MaskHeight, len(n.Card().Classes)),
+		place:  newPlace(),
+		pulse:  newPulse(),
 		done:   make(chan struct{}),
 	}
 	if c.Output.Video != "" {
@@ -99,9 +103,9 @@ func (p *pipeline) work(ctx context.Context) error {
 		e.tell()
 		defer e.interruptWhen(gctx)()
 	}
-	p.pulse.within(p.config.Camera.NoFrame + firstFrameSlack)
 	g.Go(func() error {
 		cameraErr = p.keeper().Run(gctx)
+		p.pulse.rests(capturing)
 		p.camera.ended()
 		return nil
 	})
@@ -128,27 +132,25 @@ func (p *pipeline) keeper() *camera.Keeper {
 	want := camera.Want{Width: c.Size.Width, Height: c.Size.Height, FPS: c.FPS}
 	return &camera.Keeper{
 		Open: func(ctx context.Context) (camera.Source, error) {
+			p.pulse.within(capturing, c.NoFrame+pulseSlack)
 			src, err := p.openers.Open(ctx, p.uri, want)
 			if err != nil {
 				return nil, err
 			}
-			return &meteredSource{Source: src, metrics: p.metrics, state: &p.camera}, nil
+			return &meteredSource{Source: src, p: p}, nil
 		},
 		Slot:     p.frames,
 		NoFrame:  c.NoFrame,
 		RetryMax: c.RetryMax,
 		Log:      p.log,
 		Observer: camera.Observer{
-			Opened: func(info camera.Info) {
-				p.camera.opened(info)
-				p.pulse.within(c.NoFrame + firstFrameSlack)
-			},
+			Opened:  p.camera.opened,
 			Dropped: func() { p.metrics.Dropped(metrics.DropInfer, 1) },
 			Reopening: func(reason camera.Reason, wait time.Duration) {
 				p.camera.lost(reason)
 				p.metrics.CameraUp(false)
 				p.metrics.Reopened(reason)
-				p.pulse.within(wait + c.NoFrame + pulseSlack)
+				p.pulse.within(capturing, wait+c.NoFrame+pulseSlack)
 			},
 		},
 	}
@@ -156,11 +158,13 @@ func (p *pipeline) keeper() *camera.Keeper {
 
 // infer runs the network on one frame after the other.
 func (p *pipeline) infer(ctx context.Context) error {
+	patience := firstFrameSlack
 	for {
-		s, err := p.segment(ctx)
+		s, err := p.segment(ctx, patience)
 		if s == nil {
 			return err
 		}
+		patience = pulseSlack + 2*s.infer
 		if !p.camera.live() {
 			if err := p.shots.PutWait(ctx, s); err != nil {
 				return nil
@@ -172,12 +176,13 @@ func (p *pipeline) infer(ctx context.Context) error {
 }
 
 // segment waits for a frame and for a turn of the network, which it gives the frame that is
-// the newest by then. It returns nil when the camera has ended, ctx has, or the network fails.
-func (p *pipeline) segment(ctx context.Context) (*shot, error) {
+// the newest by then, and which must be done with it within patience. It returns nil when the
+// camera has ended, ctx has, or the network fails.
+func (p *pipeline) segment(ctx context.Context, patience time.Duration) (*shot, error) {
 	if err := p.frames.Wait(ctx); err != nil {
 		return nil, nil // the camera ended, or we were asked to stop
 	}
-	if err := p.network.take(ctx); err != nil {
+	if err := p.network.take(ctx, p.place); err != nil {
 		return nil, nil
 	}
 	defer p.network.release()
@@ -187,7 +192,9 @@ func (p *pipeline) segment(ctx context.Context) (*shot, error) {
 	}
 	s := p.pool.get()
 	s.frame = f
-	result, err := p.network.Run(f)
+	p.pulse.within(segmenting, patience)
+	defer p.pulse.rests(segmenting)
+	result, err := p.network.run(ctx, f)
 	if err != nil {
 		s.Release()
 		if ctx.Err() != nil {

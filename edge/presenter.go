@@ -85,6 +85,7 @@ func (p *pipeline) present(ctx context.Context) error {
 			}
 			return errFinished // the source ended and its last frame was shown
 		}
+		p.pulse.within(presenting, presentSlack)
 		if err := p.presenter.show(s); err != nil {
 			s.Release()
 			if ctx.Err() != nil && errors.Is(err, stream.ErrEncoderLost) {
@@ -94,7 +95,7 @@ func (p *pipeline) present(ctx context.Context) error {
 		}
 		p.latest.put(s)
 		p.presenter.shown++
-		p.pulse.within(p.config.Camera.NoFrame + pulseSlack + 2*s.infer)
+		p.pulse.rests(presenting)
 		if limit := p.config.Output.Frames; limit > 0 && p.feed.shown.Add(1) >= uint64(limit) {
 			return errFinished
 		}

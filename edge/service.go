@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// Service is the manager of services that started the daemon, such as systemd.
+// Service is the manager of services that started the daemon, such as systemd. It is told by
+// several goroutines.
 type Service interface {
 	// Ready says that the daemon serves, and how it does in one line, for the first time or
 	// after Reloading.
@@ -40,25 +42,36 @@ func (o Options) service() Service {
 	return o.Service
 }
 
-// heartbeat ticks often enough for the service manager.
-func (d *Daemon) heartbeat() (beat <-chan time.Time, stop func()) {
+// heartbeat tells the service manager often enough, also while a reload loads a model for
+// minutes, until ctx ends.
+func (d *Daemon) heartbeat(ctx context.Context) error {
 	patience := d.o.service().Patience()
 	if patience <= 0 {
-		return nil, func() {}
+		return nil
 	}
 	tick := time.NewTicker(patience / 3)
-	return tick.C, tick.Stop
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			d.tellService()
+		}
+	}
 }
 
-// tellService says how the daemon does, and that it is alive if it is: if every pipeline
-// brings frames through, or says by its deadlines that the camera has none. A camera that is
-// unplugged is no reason to start the daemon anew; a driver, network or encoder that hangs is.
+// tellService says how the daemon does, and that it is alive unless something hangs. A camera
+// that is unplugged is no reason to start the daemon anew; a driver, network or encoder that
+// hangs is.
 func (d *Daemon) tellService() {
 	d.o.service().Status(d.summary())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range d.feeds {
-		if f.running && !f.pulse.beats() {
+		if s, hangs := f.pipeline.pulse.hanging(); f.running && hangs {
+			log := d.logOf(f.name)
+			log.Error().Stringer("stage", s).Msg("hangs; the service manager is not told that the daemon lives")
 			return
 		}
 	}

@@ -2,10 +2,11 @@ package edge
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/semaphore"
-
+	"github.com/robustnet-edge/robustnet/camera"
 	"github.com/robustnet-edge/robustnet/trt"
 )
 
@@ -14,28 +15,20 @@ import (
 // many it delivers.
 type network struct {
 	trt.Engine
-	turn   *semaphore.Weighted // first come, first served
+	turns
 	frozen atomic.Bool
 }
 
-func newNetwork(e trt.Engine) *network {
-	return &network{Engine: e, turn: semaphore.NewWeighted(1)}
-}
+func newNetwork(e trt.Engine) *network { return &network{Engine: e} }
 
-// take waits for a turn, which the caller ends with release.
-func (n *network) take(ctx context.Context) error {
-	if err := n.turn.Acquire(ctx, 1); err != nil {
-		return err
-	}
+// run segments a frame in the turn of its camera.
+func (n *network) run(ctx context.Context, f *camera.Frame) (trt.Result, error) {
 	if n.frozen.Load() {
 		<-ctx.Done()
-		n.release()
-		return ctx.Err()
+		return trt.Result{}, ctx.Err()
 	}
-	return nil
+	return n.Run(f)
 }
-
-func (n *network) release() { n.turn.Release(1) }
 
 // freeze lets no frame through any more, as a network that hangs does: for tests of what
 // watches over the daemon.
@@ -49,4 +42,61 @@ func (n *network) classes() []string {
 		names[i] = c.Name
 	}
 	return names
+}
+
+// turns let one at a time use what they share, first come, first served. Unlike the semaphore of
+// golang.org/x/sync, which is as fair, they allocate nothing for those who wait.
+type turns struct {
+	mu    sync.Mutex
+	taken bool
+	queue []*place
+}
+
+// place is where one goroutine waits for its turns.
+type place struct{ called chan struct{} }
+
+func newPlace() *place { return &place{called: make(chan struct{}, 1)} }
+
+// take waits for a turn, which the caller ends with release.
+func (t *turns) take(ctx context.Context, p *place) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	if !t.taken {
+		t.taken = true
+		t.mu.Unlock()
+		return nil
+	}
+	t.queue = append(t.queue, p)
+	t.mu.Unlock()
+	select {
+	case <-p.called:
+		return nil
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	at := slices.Index(t.queue, p)
+	if at >= 0 {
+		t.queue = slices.Delete(t.queue, at, at+1)
+	}
+	t.mu.Unlock()
+	if at < 0 { // called meanwhile
+		<-p.called
+		t.release()
+	}
+	return ctx.Err()
+}
+
+// release passes the turn on to the one who has waited longest.
+func (t *turns) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) == 0 {
+		t.taken = false
+		return
+	}
+	next := t.queue[0]
+	t.queue = slices.Delete(t.queue, 0, 1)
+	next.called <- struct{}{} // has room: it is called once for each time it waits
 }

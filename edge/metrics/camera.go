@@ -98,7 +98,7 @@ func (c *Camera) registerPipeline(f factory) {
 func registerStream(f factory, stream StreamStats) {
 	f.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "rtsp_clients", Help: "RTSP clients that are playing the streac.",
+			Namespace: namespace, Name: "rtsp_clients", Help: "RTSP clients that are playing the stream.",
 		}, func() float64 { clients, _ := stream(); return float64(clients) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Name: "stream_sent_bytes_total", Help: "Bytes of encoded video sent to RTSP clients.",
