@@ -27,8 +27,7 @@ func WriteInitramfs(path string, k *Kernel, init string, p *plan.Plan) (err erro
 	a.folder(plan.ModuleFolder[1:])
 	a.copy("init", init, 0o755)
 	for _, m := range p.Modules {
-		name := m.Name[:len(m.Name)-len(".ko")]
-		a.copy(filepath.Join(plan.ModuleFolder[1:], m.Name), k.modules[name], 0o644)
+		a.copy(filepath.Join(plan.ModuleFolder[1:], m.Name), k.Module(m.Name), 0o644)
 	}
 	text, err := json.Marshal(p)
 	if err != nil {

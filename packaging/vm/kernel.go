@@ -73,6 +73,9 @@ func (k *Kernel) load(m plan.Module, order *[]plan.Module) error {
 	return nil
 }
 
+// Module returns the path of a module that Load named.
+func (k *Kernel) Module(file string) string { return k.modules[strings.TrimSuffix(file, ".ko")] }
+
 // moduleName spells a name as the kernel does; the names of files are free in it.
 func moduleName(name string) string { return strings.ReplaceAll(name, "-", "_") }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,7 @@ func TestLight(t *testing.T) {
 			"--frames", fmt.Sprint(maskFrames), "--masks", filepath.Join(plan.OutFolder, "masks")),
 		command("--camera", "v4l2:?size=1280x720", "--fps", "10",
 			"--frames", fmt.Sprint(videoFrames), "--output", filepath.Join(plan.OutFolder, "drawn.mp4")),
+		command("cameras", "--json"),
 	}})
 	t.Run("masks", func(t *testing.T) {
 		succeeded(t, results, 0)
@@ -65,6 +67,29 @@ func TestLight(t *testing.T) {
 		succeeded(t, results, 1)
 		checkVideo(t, filepath.Join(out, "drawn.mp4"))
 	})
+	t.Run("list", func(t *testing.T) {
+		succeeded(t, results, 2)
+		checkList(t, results[2].Stdout)
+	})
+}
+
+// checkList wants the one camera and the modes that the test used.
+func checkList(t *testing.T, text string) {
+	var cameras []struct {
+		Path, Driver string
+		Modes        []struct{ Width, Height int }
+	}
+	if err := json.Unmarshal([]byte(text), &cameras); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if len(cameras) != 1 || cameras[0].Path != "/dev/video0" || cameras[0].Driver != "vivid" {
+		t.Fatalf("cameras are %s; want /dev/video0 of vivid", text)
+	}
+	for _, size := range []image.Point{{640, 360}, {1280, 720}} {
+		if !slices.ContainsFunc(cameras[0].Modes, func(m struct{ Width, Height int }) bool { return image.Pt(m.Width, m.Height) == size }) {
+			t.Errorf("modes %v lack %v", cameras[0].Modes, size)
+		}
+	}
 }
 
 // runCommands boots the machine with the host's files and returns the commands' results.
@@ -74,7 +99,7 @@ func (w *workplace) runCommands(t *testing.T, out string, p *plan.Plan) []plan.R
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	start := time.Now()
-	m := &Machine{Kernel: w.kernel, Initramfs: initramfs, Out: out, HostFiles: true, MemoryMB: 1024, Acceleration: Acceleration()}
+	m := &Machine{Kernel: w.kernel, Initramfs: initramfs, Console: w.console(), Out: out, HostFiles: true, MemoryMB: 1024, Acceleration: Acceleration()}
 	if err := m.Run(ctx); err != nil {
 		t.Fatal(err)
 	}

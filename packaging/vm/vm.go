@@ -8,34 +8,31 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/robustnet-edge/robustnet/packaging/vm/plan"
 )
 
-const (
-	qemu = "qemu-system-x86_64"
-	// consoleLog is beside the initramfs.
-	consoleLog = "console.log"
-)
+const qemu = "qemu-system-x86_64"
 
 // Machine is a virtual machine.
 type Machine struct {
 	Kernel    *Kernel
 	Initramfs string
+	// Console is the file for what the kernel says.
+	Console string
 	// Out is the host's folder that the machine can write to.
 	Out string
 	// HostFiles lets the machine read the host's file system.
 	HostFiles bool
 	// Disk is the image of its disk; nothing for none.
 	Disk string
-	// Serial is a second serial port's log on the host; nothing for none.
-	Serial string
+	// Report receives what the machine writes to its second serial port; nil for none.
+	Report io.Writer
 	// Append ends the kernel's command line.
 	Append       string
 	MemoryMB     int
@@ -61,26 +58,17 @@ func Acceleration() string {
 	return "kvm"
 }
 
-// Run boots the machine and returns when it has powered off. The console goes to the file
-// console.log beside the initramfs.
+// Run boots the machine and returns when it has powered off or wants to boot again.
 func (m *Machine) Run(ctx context.Context) error {
-	path := filepath.Join(filepath.Dir(m.Initramfs), consoleLog)
-	console, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("run a machine: %w", err)
-	}
-	defer console.Close()
 	cmd := exec.CommandContext(ctx, qemu, m.args()...)
-	cmd.Stdout, cmd.Stderr = console, console
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return fmt.Errorf("the machine did not power off in time; see %s", path)
-	}
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return fmt.Errorf("run a machine: %s: %w; see %s", qemu, err, path)
-	}
-	if err != nil {
-		return fmt.Errorf("run a machine: %w", err)
+	var complaint strings.Builder
+	cmd.Stdout, cmd.Stderr = m.Report, &complaint
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("the machine did not power off in time; see %s", m.Console)
+	case err != nil:
+		return fmt.Errorf("run a machine: %s: %w: %s", qemu, err, strings.TrimSpace(complaint.String()))
 	}
 	return nil
 }
@@ -97,10 +85,10 @@ func (m *Machine) args() []string {
 		"-kernel", m.Kernel.Image, "-initrd", m.Initramfs,
 		// The machines run only what this repository made, so that they need no mitigations.
 		"-append", strings.TrimSpace("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off " + m.Append),
-		"-serial", "stdio",
+		"-serial", "file:" + m.Console,
 	}
-	if m.Serial != "" {
-		args = append(args, "-serial", "file:"+m.Serial)
+	if m.Report != nil {
+		args = append(args, "-serial", "stdio")
 	}
 	if m.Out != "" {
 		args = append(args, "-virtfs", "local,security_model=none,mount_tag="+plan.OutTag+",path="+m.Out)

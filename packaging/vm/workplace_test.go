@@ -15,7 +15,7 @@ var vivid = plan.Module{Name: "vivid", Parameters: "n_devs=1 node_types=0x1 num_
 // workplace is the folder of one test below build/vm, and the kernel beside it.
 type workplace struct {
 	kernel *Kernel
-	// cache outlives the tests.
+	// cache is build/vm, path the folder.
 	cache, path string
 }
 
@@ -50,7 +50,7 @@ func (w *workplace) folder(t *testing.T, name string) string {
 	return path
 }
 
-func (w *workplace) console() string { return filepath.Join(w.path, consoleLog) }
+func (w *workplace) console() string { return filepath.Join(w.path, "console.log") }
 
 // compile makes a program of this folder that needs no libraries.
 func (w *workplace) compile(t *testing.T, name string) string {
