@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -68,16 +69,20 @@ type Daemon struct {
 	web     *web.Server    // nil when off
 	machine machine
 
-	ended chan *feed // pipelines that have
+	ended chan *pipeline // by themselves
 
-	// The goroutine of Run alone changes these, and reads them without mu.
-	mu       sync.Mutex
-	config   config.Config
-	model    modelFile
-	network  *network
-	feeds    []*feed // in the order of the configuration
-	refused  error   // why the configuration that was read last is not in use
+	// What outputs have used: names of recordings, and numbers of masks by folder. The
+	// goroutine that supervises alone uses them, or Run before it has begun.
 	recorded []string
+	masked   map[string]*atomic.Uint64
+
+	// The same goroutine alone changes these, and reads them without mu.
+	mu      sync.Mutex
+	config  config.Config
+	model   modelFile
+	network *network
+	feeds   []*feed // in the order of the configuration
+	refused error   // why the configuration that was read last is not in use
 }
 
 // New checks what can be checked without opening anything.
@@ -88,7 +93,7 @@ func New(o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
-	d := &Daemon{o: o, config: o.Config, ended: make(chan *feed, config.MaxCameras)}
+	d := &Daemon{o: o, config: o.Config, ended: make(chan *pipeline, config.MaxCameras), masked: map[string]*atomic.Uint64{}}
 	if s := o.Config.Stream; s.RTSP != "" {
 		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, RTPPort: s.RTPPort, Log: o.Log})
 	}
@@ -180,11 +185,12 @@ func (d *Daemon) supervise(ctx context.Context, first *plan) error {
 		select {
 		case <-ctx.Done():
 			d.o.service().Stopping()
-			return d.stopAll()
-		case f := <-d.ended:
-			if !d.goesOnWithout(f) {
+			asked := !errors.Is(context.Cause(ctx), errLimit)
+			return d.stopAll(func(f *feed) bool { return !asked || !f.told })
+		case p := <-d.ended:
+			if !d.goesOnWithout(p) {
 				d.o.service().Stopping()
-				if err := d.stopAll(); err != nil {
+				if err := d.stopAll(func(*feed) bool { return true }); err != nil {
 					return err
 				}
 				return errFinished
@@ -214,7 +220,7 @@ func (d *Daemon) start(ctx context.Context, f *feed) {
 			f.camera.failed()
 		}
 		select {
-		case d.ended <- f: // by itself
+		case d.ended <- p:
 		case <-own.Done():
 		}
 	}()
@@ -222,11 +228,12 @@ func (d *Daemon) start(ctx context.Context, f *feed) {
 
 // goesOnWithout says whether the daemon goes on after a pipeline has ended by itself: while
 // there are others, and the network, which is everybody's, has not failed.
-func (d *Daemon) goesOnWithout(f *feed) bool {
+func (d *Daemon) goesOnWithout(p *pipeline) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f.running {
-		return true // a reload has begun another meanwhile
+	f := p.feed
+	if f.pipeline != p || !slices.Contains(d.feeds, f) {
+		return true // a reload has replaced it meanwhile
 	}
 	if errors.As(f.err, new(networkError)) {
 		return false
@@ -235,20 +242,24 @@ func (d *Daemon) goesOnWithout(f *feed) bool {
 	if left && f.err != nil {
 		log := d.logOf(f.name)
 		log.Error().Err(f.err).Msg("camera is given up, and the others go on; mend it, and reload the configuration")
+		f.told = true
 	}
 	return left
 }
 
-// stopAll ends every pipeline, waits for them, and returns what went wrong in any.
-func (d *Daemon) stopAll() error {
+// stopAll ends every pipeline, waits for them, and returns what went wrong in those that count.
+func (d *Daemon) stopAll(counts func(*feed) bool) error {
 	for _, f := range d.feeds {
 		f.pipeline.cancel()
 	}
 	var errs []error
 	for _, f := range d.feeds {
 		<-f.pipeline.done
+		if f.err == nil || !counts(f) {
+			continue
+		}
 		err := f.err
-		if err != nil && len(d.config.Cameras) > 0 {
+		if len(d.config.Cameras) > 0 {
 			err = fmt.Errorf("camera %s: %w", f.name, err)
 		}
 		errs = append(errs, err)

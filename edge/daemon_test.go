@@ -165,10 +165,7 @@ func TestLiveSourceDropsOldFrames(t *testing.T) {
 	}
 	eventually(t, "8 frames dropped while the network was busy", func() bool { return d.one().dropped() == 8 })
 	s.engine.gate.interrupt()
-	eventually(t, "the newest frame shown", func() bool {
-		_, seq, err := d.one().latest.Picture(t.Context(), view.Raw, 0)
-		return err == nil && seq == 10
-	})
+	eventually(t, "the newest frame shown", func() bool { return newest(d.one()) == 10 })
 	if got := s.engine.runs.Load(); got != 2 {
 		t.Errorf("%d frames went through the network, want the first and the newest", got)
 	}
@@ -432,10 +429,14 @@ func TestPicturesAreMadeOncePerFrame(t *testing.T) {
 	}
 }
 
+// newest is the number of the frame that is shown, 0 while there is none.
 func newest(f *feed) uint64 {
 	f.latest.mu.Lock()
 	defer f.latest.mu.Unlock()
-	return f.latest.seq
+	if f.latest.shot == nil {
+		return 0
+	}
+	return f.latest.shot.frame.Seq
 }
 
 // one is the feed of a daemon with one camera, once it runs.

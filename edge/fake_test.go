@@ -87,8 +87,10 @@ type fakeSource struct {
 	end    error // what Read returns at the end
 	tick   <-chan struct{}
 	skip   uint64 // pictures given up before every frame
-	pool   *camera.Pool
-	n      int
+	// nameless frames are numbered by who writes them.
+	nameless bool
+	pool     *camera.Pool
+	n        int
 }
 
 func (s *fakeSource) Info() camera.Info {
@@ -115,7 +117,9 @@ func (s *fakeSource) Read(ctx context.Context) (*camera.Frame, error) {
 	}
 	f.Captured, f.PTS = time.Now(), time.Duration(s.n)*time.Second/30
 	f.Skipped = s.skip
-	f.Name = fmt.Sprintf("picture-%03d", s.n)
+	if !s.nameless {
+		f.Name = fmt.Sprintf("picture-%03d", s.n)
+	}
 	s.n++
 	return f, nil
 }

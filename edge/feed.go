@@ -1,8 +1,11 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"image"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,10 +33,16 @@ type feed struct {
 	encoded encodedAs     // the presenter's, from one to the next
 	wake    chan struct{} // something was plugged in
 
+	// before is the feed whose stream this one takes over; nil when it has one of its own.
+	// handed says that another has taken over this one's. Run's goroutine alone uses them.
+	before *feed
+	handed bool
+
 	// Guarded by the daemon's mu.
 	pipeline *pipeline
 	running  bool
 	err      error // why the pipeline ended, if not as it should
+	told     bool  // err is in the log
 }
 
 // encodedAs is how the pictures of a stream were made.
@@ -42,10 +51,18 @@ type encodedAs struct {
 	pane image.Point // size of one picture of the view
 }
 
-// newFeed makes the feed of a camera that is new in the configuration.
+// newFeed makes the feed of a camera that is new in the configuration. If there is a stream at
+// its path, it is of a camera that is not in the configuration any more, and goes on with the
+// new one.
 func (d *Daemon) newFeed(f config.Feed, n *network) (*feed, error) {
 	made := &feed{name: f.Name, figures: newFigures(), wake: make(chan struct{}, 1)}
-	if d.rtsp != nil {
+	at := slices.IndexFunc(d.feeds, func(old *feed) bool { return old.path() == f.Config.Stream.Path })
+	switch {
+	case d.rtsp == nil:
+	case at >= 0:
+		made.before = d.feeds[at]
+		made.stream = made.before.stream
+	default:
 		st, err := d.rtsp.Open(f.Config.Stream.Path)
 		if err != nil {
 			return nil, err
@@ -57,10 +74,22 @@ func (d *Daemon) newFeed(f config.Feed, n *network) (*feed, error) {
 	return made, nil
 }
 
+// path is that of the feed's stream.
+func (f *feed) path() string { return f.pipeline.asked.Stream.Path }
+
+// takeOver begins where the feed before ended, if there is one.
+func (f *feed) takeOver() {
+	if f.before != nil {
+		f.encoded = f.before.encoded
+		f.before.handed = true
+		f.before = nil
+	}
+}
+
 // end takes the feed out of sight.
 func (d *Daemon) end(f *feed) {
 	d.metrics.Remove(f.metrics)
-	if f.stream != nil {
+	if f.stream != nil && f.before == nil && !f.handed {
 		f.stream.Close()
 	}
 	f.latest.close()
@@ -83,6 +112,9 @@ func (f *feed) dropped() uint64 {
 	return n
 }
 
+// reached says whether the camera has given the configured number of frames; 0 is no limit.
+func (f *feed) reached(limit int) bool { return limit > 0 && f.shown.Load() >= uint64(limit) }
+
 // plugged ends the camera's pause between two attempts to open it.
 func (f *feed) plugged() {
 	select {
@@ -92,7 +124,8 @@ func (f *feed) plugged() {
 }
 
 // recordingPath is where a recording goes: where the configuration says, unless an earlier
-// pipeline of this process has recorded there, which must not be overwritten.
+// pipeline of this process has recorded there, which must not be overwritten; and then no other
+// file is.
 func (d *Daemon) recordingPath(path string) string {
 	if !slices.Contains(d.recorded, path) {
 		return path
@@ -100,8 +133,16 @@ func (d *Daemon) recordingPath(path string) string {
 	ext := filepath.Ext(path)
 	for n := 2; ; n++ {
 		next := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n, ext)
-		if !slices.Contains(d.recorded, next) {
+		if _, err := os.Lstat(next); errors.Is(err, fs.ErrNotExist) && !slices.Contains(d.recorded, next) {
 			return next
 		}
 	}
+}
+
+// maskNumbers counts the masks without names that this process has put into a folder.
+func (d *Daemon) maskNumbers(folder string) *atomic.Uint64 {
+	if d.masked[folder] == nil {
+		d.masked[folder] = new(atomic.Uint64)
+	}
+	return d.masked[folder]
 }

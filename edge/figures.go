@@ -35,6 +35,13 @@ const (
 
 func newFigures() figures { return figures{mu: new(sync.Mutex)} }
 
+// reset forgets all, because another model takes other times.
+func (f *figures) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frames.n, f.overhead.n, f.smooth = 0, 0, frameTiming{}
+}
+
 // add records one presented frame.
 func (f *figures) add(infer, age time.Duration, dropped uint64) {
 	now := time.Now()

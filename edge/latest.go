@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"slices"
@@ -27,14 +28,15 @@ type latest struct {
 	made     map[view.View]picture
 
 	mu      sync.Mutex
-	shot    *shot // nil before the first, and while a picture is made of it
-	seq     uint64
+	shot    *shot     // nil before the first, and while a picture is made of it
+	seq     uint64    // shots so far; frames count from 1 again with each pipeline
+	past    uint64    // shots of earlier pipelines
 	ratios  []float64 // of the newest shot, by class id
 	closed  bool
 	waiters []chan struct{}
 }
 
-// picture is a JPEG of the frame with the given number.
+// picture is a JPEG of the shot with the given number.
 type picture struct {
 	jpeg []byte
 	seq  uint64
@@ -46,8 +48,8 @@ func (l *latest) init(o config.Overlay, engine trt.Engine) {
 	l.ratios = make([]float64, len(engine.Card().Classes))
 }
 
-// use draws with other settings, or what another model makes of frames, from the next shot
-// on. No shot may be put meanwhile.
+// use begins anew for the shots of another pipeline: with its settings, its model, and the
+// pictures of its camera alone. No shot may be put meanwhile.
 func (l *latest) use(o config.Overlay, engine trt.Engine) {
 	l.drawing.Lock()
 	defer l.drawing.Unlock()
@@ -61,7 +63,7 @@ func (l *latest) use(o config.Overlay, engine trt.Engine) {
 		l.renderer.Close()
 		l.renderer = nil
 	}
-	l.seq = 0 // whoever wants a picture waits for the next
+	l.past = l.seq // whoever wants a picture waits for the next
 	l.init(o, engine)
 }
 
@@ -69,7 +71,8 @@ func (l *latest) use(o config.Overlay, engine trt.Engine) {
 func (l *latest) put(s *shot) {
 	l.mu.Lock()
 	old := l.shot
-	l.shot, l.seq = s, s.frame.Seq
+	l.shot = s
+	l.seq++
 	copy(l.ratios, s.ratios)
 	for _, w := range l.waiters {
 		select {
@@ -113,9 +116,22 @@ func (l *latest) close() {
 
 // Picture implements web.Pictures.
 func (l *latest) Picture(ctx context.Context, v view.View, after uint64) (jpeg []byte, seq uint64, err error) {
-	if err := l.wait(ctx, after); err != nil {
-		return nil, 0, err
+	for {
+		if err := l.wait(ctx, after); err != nil {
+			return nil, 0, err
+		}
+		jpeg, seq, err = l.newest(v)
+		if !errors.Is(err, errNone) {
+			return jpeg, seq, err
+		}
 	}
+}
+
+// errNone says that the shot is no longer there for which a picture was asked.
+var errNone = errors.New("the pipeline has been replaced")
+
+// newest returns the picture of the newest shot.
+func (l *latest) newest(v view.View) (jpeg []byte, seq uint64, err error) {
 	l.drawing.Lock()
 	defer l.drawing.Unlock()
 	s, seq, err := l.borrow(v)
@@ -137,7 +153,7 @@ func (l *latest) Picture(ctx context.Context, v view.View, after uint64) (jpeg [
 // wait blocks until there is a shot with another number than after.
 func (l *latest) wait(ctx context.Context, after uint64) error {
 	l.mu.Lock()
-	if l.closed || l.seq != 0 && l.seq != after {
+	if l.closed || l.seq > l.past && l.seq != after {
 		l.mu.Unlock()
 		return nil
 	}
@@ -162,8 +178,11 @@ func (l *latest) wait(ctx context.Context, after uint64) error {
 func (l *latest) borrow(v view.View) (*shot, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.shot == nil {
+	switch {
+	case l.closed:
 		return nil, 0, web.ErrNoPicture
+	case l.shot == nil:
+		return nil, 0, errNone
 	}
 	if l.made[v].seq == l.seq {
 		return nil, l.seq, nil

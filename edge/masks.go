@@ -24,18 +24,18 @@ type maskWriter struct {
 	folder  string
 	size    image.Point
 	encoder png.Encoder
-	count   uint64
+	numbers *atomic.Uint64
 }
 
-// newMaskWriter makes the folder. Masks without names are numbered from first.
-func newMaskWriter(folder string, d trt.Description, first uint64) (*maskWriter, error) {
+// newMaskWriter makes the folder. Masks without names take the next of numbers.
+func newMaskWriter(folder string, d trt.Description, numbers *atomic.Uint64) (*maskWriter, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("write masks: %w; choose another folder with --masks", err)
 	}
 	return &maskWriter{
 		folder:  folder,
 		size:    image.Pt(d.MaskWidth, d.MaskHeight),
-		count:   first,
+		numbers: numbers,
 		encoder: png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: new(pngBuffer)},
 	}, nil
 }
@@ -45,9 +45,8 @@ func newMaskWriter(folder string, d trt.Description, first uint64) (*maskWriter,
 func (w *maskWriter) write(s *shot) error {
 	name := s.frame.Name
 	if name == "" {
-		name = fmt.Sprintf("%06d", w.count)
+		name = fmt.Sprintf("%06d", w.numbers.Add(1)-1)
 	}
-	w.count++
 	img := &image.Gray{Pix: s.mask, Stride: w.size.X, Rect: image.Rectangle{Max: w.size}}
 	path := filepath.Join(w.folder, name+".png")
 	err := atomicfile.Replace(path, func(file io.Writer) error { return w.encoder.Encode(file, img) })

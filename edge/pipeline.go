@@ -56,11 +56,8 @@ func (d *Daemon) newPipeline(ctx context.Context, f *feed, c config.Config, n *n
 	}
 	if c.Output.Video != "" {
 		p.config.Output.Video = d.recordingPath(c.Output.Video)
-		if p.config.Output.Video != c.Output.Video {
-			p.log.Info().Str("file", p.config.Output.Video).Msg("recording goes on in another file")
-		}
 	}
-	if p.presenter, err = p.newPresenter(ctx); err != nil {
+	if p.presenter, err = p.newPresenter(ctx, d.maskNumbers(c.Output.Masks)); err != nil {
 		return nil, err
 	}
 	if c.Output.Video != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"sync/atomic"
 	"time"
 
 	"github.com/robustnet-edge/robustnet/camera"
@@ -30,8 +31,8 @@ type presenter struct {
 }
 
 // newPresenter finds the encoder and opens the output files, so that what is missing or cannot
-// be written is reported at once.
-func (p *pipeline) newPresenter(ctx context.Context) (*presenter, error) {
+// be written is reported at once. Masks without names take the next of numbers.
+func (p *pipeline) newPresenter(ctx context.Context, numbers *atomic.Uint64) (*presenter, error) {
 	made := &presenter{p: p}
 	out := p.config.Output
 	if p.stream != nil || out.Video != "" {
@@ -43,7 +44,7 @@ func (p *pipeline) newPresenter(ctx context.Context) (*presenter, error) {
 	}
 	if out.Masks != "" {
 		var err error
-		if made.masks, err = newMaskWriter(out.Masks, p.network.Describe(), p.written.masks.Load()); err != nil {
+		if made.masks, err = newMaskWriter(out.Masks, p.network.Describe(), numbers); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +97,8 @@ func (p *pipeline) present(ctx context.Context) error {
 		p.latest.put(s)
 		p.presenter.shown++
 		p.pulse.rests(presenting)
-		if limit := p.config.Output.Frames; limit > 0 && p.feed.shown.Add(1) >= uint64(limit) {
+		p.feed.shown.Add(1)
+		if p.reached(p.config.Output.Frames) {
 			return errFinished
 		}
 	}

@@ -24,6 +24,9 @@ func (d *Daemon) reload(ctx context.Context) {
 	if err == nil {
 		err = d.apply(ctx, next)
 	}
+	if ctx.Err() != nil {
+		return // asked to stop meanwhile
+	}
 	d.mu.Lock()
 	d.refused = err
 	d.mu.Unlock()
@@ -48,6 +51,10 @@ func (d *Daemon) apply(ctx context.Context, c config.Config) error {
 		}
 	}
 	p, err := d.plan(ctx, c, n)
+	if err == nil && ctx.Err() != nil {
+		p.discard(d)
+		err = ctx.Err()
+	}
 	if err != nil {
 		if n != before {
 			err = errors.Join(err, n.Close())
@@ -108,11 +115,12 @@ type plan struct {
 	added   []*feed // those of them that are new
 	removed []*feed
 	begin   map[*feed]*pipeline // those that get a new pipeline
+	used    int                 // names of recordings before the plan
 }
 
 // plan prepares a configuration. It must be carried out or discarded.
 func (d *Daemon) plan(ctx context.Context, c config.Config, n *network) (*plan, error) {
-	p := &plan{begin: map[*feed]*pipeline{}}
+	p := &plan{begin: map[*feed]*pipeline{}, used: len(d.recorded)}
 	for _, f := range c.Feeds() {
 		if err := d.planFeed(ctx, p, f, n); err != nil {
 			p.discard(d)
@@ -131,16 +139,16 @@ func (d *Daemon) plan(ctx context.Context, c config.Config, n *network) (*plan, 
 }
 
 // planFeed finds the feed of a camera, or makes one, and the pipeline that it needs, if its
-// settings or the network are new, or the one that it had has ended.
+// settings or the network are new, or the one that it had has failed.
 func (d *Daemon) planFeed(ctx context.Context, p *plan, f config.Feed, n *network) error {
 	at := slices.IndexFunc(d.feeds, func(old *feed) bool {
-		// A stream keeps its path.
-		return old.name == f.Name && old.pipeline.config.Stream.Path == f.Config.Stream.Path
+		return old.name == f.Name && old.path() == f.Config.Stream.Path // a stream keeps its path
 	})
 	var target *feed
 	if at >= 0 {
 		target = d.feeds[at]
-		if d.isRunning(target) && target.pipeline.network == n && sameFeed(target.pipeline.asked, f.Config) {
+		same := target.pipeline.network == n && sameFeed(target.pipeline.asked, f.Config)
+		if target.reached(f.Config.Output.Frames) || same && !d.hasFailed(target) {
 			p.feeds = append(p.feeds, target)
 			return nil
 		}
@@ -175,6 +183,12 @@ func (d *Daemon) isRunning(f *feed) bool {
 	return f.running
 }
 
+func (d *Daemon) hasFailed(f *feed) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return f.err != nil
+}
+
 // discard closes what was opened for a plan that is not carried out.
 func (p *plan) discard(d *Daemon) {
 	for _, next := range p.begin {
@@ -183,6 +197,7 @@ func (p *plan) discard(d *Daemon) {
 	for _, f := range p.added {
 		d.end(f)
 	}
+	d.recorded = d.recorded[:p.used]
 }
 
 // retire ends the pipelines that a plan replaces or removes, and waits for them.
@@ -193,11 +208,21 @@ func (d *Daemon) retire(p *plan) {
 			ending = append(ending, f)
 		}
 	}
+	var ran []*feed
 	for _, f := range ending {
+		if d.isRunning(f) {
+			ran = append(ran, f)
+		}
 		f.pipeline.cancel()
 	}
 	for _, f := range ending {
 		<-f.pipeline.done
+	}
+	for _, f := range ran {
+		if f.err != nil {
+			log := d.logOf(f.name)
+			log.Error().Err(f.err).Msg("ending the camera for its new settings failed")
+		}
 	}
 }
 
@@ -207,14 +232,18 @@ func (d *Daemon) publish(p *plan, c config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for f, next := range p.begin {
-		if old := f.pipeline; old != nil && (old.network != next.network || old.config.Overlay != next.config.Overlay) {
+		if old := f.pipeline; old != nil {
 			f.latest.use(next.config.Overlay, next.network)
-			f.metrics.SetClasses(next.network.classes())
+			if old.network != next.network {
+				f.metrics.SetClasses(next.network.classes())
+				f.figures.reset()
+			}
 		}
-		f.pipeline, f.running, f.err = next, true, nil
+		f.pipeline, f.running, f.err, f.told = next, true, nil, false
 		f.camera.begins()
 	}
 	for _, f := range p.added {
+		f.takeOver()
 		d.metrics.Add(f.metrics)
 	}
 	d.feeds, d.config = p.feeds, c
@@ -229,6 +258,9 @@ func (d *Daemon) begin(ctx context.Context, p *plan) {
 		}
 		if f.stream != nil && f.name != config.DefaultName {
 			next.log.Info().Str("camera", next.uri.Redacted()).Str("rtsp", f.stream.LocalURL()).Msg("camera is served")
+		}
+		if file := next.config.Output.Video; file != next.asked.Output.Video {
+			next.log.Info().Str("file", file).Msg("recording goes on in another file")
 		}
 		d.start(ctx, f)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/robustnet-edge/robustnet/edge/config"
 	"github.com/robustnet-edge/robustnet/edge/metrics"
 	"github.com/robustnet-edge/robustnet/edge/web"
 )
@@ -132,13 +131,19 @@ func (d *Daemon) pictures(name string) (web.Pictures, error) {
 func (d *Daemon) ready() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	sharing := 0
+	for _, f := range d.feeds {
+		if f.running {
+			sharing++
+		}
+	}
 	var errs []string
 	for _, f := range d.feeds {
-		err := f.ready()
+		err := f.ready(sharing)
 		if err == nil {
 			continue
 		}
-		if f.name == config.DefaultName {
+		if len(d.config.Cameras) == 0 {
 			return err
 		}
 		errs = append(errs, f.name+": "+err.Error())
@@ -149,11 +154,14 @@ func (d *Daemon) ready() error {
 	return nil
 }
 
-// ready says so of one camera. A slow network is given the time of two frames beyond the
-// camera's deadline. The daemon's mu is held.
-func (f *feed) ready() error {
-	if f.err != nil {
+// ready says so of one camera. A slow network is given the time of two frames of each camera
+// that shares it beyond the camera's deadline. The daemon's mu is held.
+func (f *feed) ready(sharing int) error {
+	switch {
+	case f.err != nil:
 		return fmt.Errorf("given up: %s", oneLine(f.err))
+	case !f.running:
+		return nil
 	}
 	limit := f.pipeline.config.Camera.NoFrame
 	age, arrived := f.camera.frameAge()
@@ -163,7 +171,7 @@ func (f *feed) ready() error {
 		return errors.New("no frame has arrived yet")
 	case !segmented:
 		return errors.New("no frame has been segmented yet")
-	case idle <= limit+2*infer:
+	case idle <= limit+2*infer*time.Duration(sharing):
 		return nil
 	case age > limit:
 		return fmt.Errorf("the camera's newest frame is %s old", age.Round(time.Second))
