@@ -49,15 +49,19 @@ type Options struct {
 	Load   func() (config.Config, error)
 	// SetLogLevel makes log.level of a configuration count; nil leaves the level as it is.
 	SetLogLevel func(string)
-	// Plugged calls changed whenever a camera may have been plugged in, until ctx ends, so
-	// that one that is missed is looked for at once; nil never does. Its error is logged.
-	Plugged func(ctx context.Context, changed func()) error
+	// Watchers, by scheme, see when a camera that is missed may be there again, so that it is
+	// looked for at once. Of a scheme without one, the next attempt finds it.
+	Watchers map[string]Watcher
 	// Service is who started the daemon and watches over it; nil for nobody.
 	Service Service
 	// Freeze lets no more frames through the network after a value, to test what watches
 	// over the daemon; nil never does.
 	Freeze <-chan struct{}
 }
+
+// Watcher calls changed whenever the camera at uri may have become one that can be opened, until
+// ctx ends. It returns an error if that cannot be seen.
+type Watcher func(ctx context.Context, uri camera.URI, changed func()) error
 
 // Daemon is cameras with all that becomes of their frames. Use it once.
 type Daemon struct {
@@ -69,7 +73,8 @@ type Daemon struct {
 	web     *web.Server    // nil when off
 	machine machine
 
-	ended chan *pipeline // by themselves
+	ended      chan *pipeline // by themselves
+	configured chan struct{}  // the configuration is another; has room for one
 
 	// What outputs have used: names of recordings, and numbers of masks by folder. The
 	// goroutine that supervises alone uses them, or Run before it has begun.
@@ -93,7 +98,7 @@ func New(o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
-	d := &Daemon{o: o, config: o.Config, ended: make(chan *pipeline, config.MaxCameras), masked: map[string]*atomic.Uint64{}}
+	d := &Daemon{o: o, config: o.Config, ended: make(chan *pipeline, config.MaxCameras), configured: make(chan struct{}, 1), masked: map[string]*atomic.Uint64{}}
 	if s := o.Config.Stream; s.RTSP != "" {
 		d.rtsp = stream.NewServer(stream.ServerOptions{Address: s.RTSP, RTPPort: s.RTPPort, Log: o.Log})
 	}
@@ -159,7 +164,6 @@ func (d *Daemon) serve(ctx context.Context, first *plan) error {
 	g.Go(func() error { return d.heartbeat(gctx) })
 	g.Go(func() error { return d.summarize(gctx) })
 	g.Go(func() error { return d.machine.watch(gctx, d.o.Sensors) })
-	g.Go(func() error { return d.watchPlugs(gctx) })
 	if d.rtsp != nil {
 		g.Go(func() error { return d.rtsp.Run(gctx) })
 	}
@@ -314,47 +318,26 @@ func (d *Daemon) logOf(name string) zerolog.Logger {
 	return d.o.Log.With().Str("name", name).Logger()
 }
 
-// watchPlugs looks for missed cameras when one was plugged in.
-func (d *Daemon) watchPlugs(ctx context.Context) error {
-	if d.o.Plugged == nil {
-		return nil
-	}
-	err := d.o.Plugged(ctx, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, f := range d.feeds {
-			f.plugged()
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		d.o.Log.Warn().Err(err).Msg("a camera that is plugged in is found at the next attempt only")
-	}
-	return nil
-}
-
-// summaryRecheck is the time between two looks at whether the configuration asks for
-// summaries now.
-const summaryRecheck = 10 * time.Second
-
-// summarize logs one line of figures for each camera per interval.
+// summarize logs one line of figures for each camera per interval, which a reload begins anew.
 func (d *Daemon) summarize(ctx context.Context) error {
 	for {
 		d.mu.Lock()
 		every := d.config.Log.Summary
 		d.mu.Unlock()
-		wanted := every > 0
-		if !wanted {
-			every = summaryRecheck
-		}
+		var over <-chan time.Time // never, without an interval
 		timer := time.NewTimer(every)
+		if every > 0 {
+			over = timer.C
+		}
 		select {
 		case <-ctx.Done():
-			timer.Stop()
+		case <-d.configured:
+		case <-over:
+			d.logSummary()
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
 			return nil
-		case <-timer.C:
-			if wanted {
-				d.logSummary()
-			}
 		}
 	}
 }

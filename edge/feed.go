@@ -31,7 +31,7 @@ type feed struct {
 	written outputCounts
 	shown   atomic.Uint64 // pictures presented
 	encoded encodedAs     // the presenter's, from one to the next
-	wake    chan struct{} // something was plugged in
+	wake    chan struct{} // the camera may be there again; has room for one
 
 	// before is the feed whose stream this one takes over; nil when it has one of its own.
 	// handed says that another has taken over this one's. Run's goroutine alone uses them.
@@ -115,8 +115,8 @@ func (f *feed) dropped() uint64 {
 // reached says whether the camera has given the configured number of frames; 0 is no limit.
 func (f *feed) reached(limit int) bool { return limit > 0 && f.shown.Load() >= uint64(limit) }
 
-// plugged ends the camera's pause between two attempts to open it.
-func (f *feed) plugged() {
+// changed ends the camera's pause between two attempts to open it.
+func (f *feed) changed() {
 	select {
 	case f.wake <- struct{}{}:
 	default:

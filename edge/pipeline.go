@@ -23,6 +23,7 @@ type pipeline struct {
 	network   *network
 	uri       camera.URI
 	openers   camera.Openers
+	watcher   Watcher // nil for none
 	machine   *machine
 	log       zerolog.Logger
 	frames    *camera.Slot[*camera.Frame]
@@ -46,7 +47,7 @@ func (d *Daemon) newPipeline(ctx context.Context, f *feed, c config.Config, n *n
 	desc := n.Describe()
 	p := &pipeline{
 		feed: f, asked: c, config: c, network: n, uri: uri,
-		openers: d.o.Openers, machine: &d.machine, log: d.logOf(f.name),
+		openers: d.o.Openers, watcher: d.o.Watchers[uri.Scheme], machine: &d.machine, log: d.logOf(f.name),
 		frames: camera.NewSlot[*camera.Frame](),
 		shots:  camera.NewSlot[*shot](),
 		pool:   newShotPool(desc.MaskWidth*desc.MaskHeight, len(n.Card().Classes)),
@@ -112,6 +113,14 @@ func (p *pipeline) work(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return p.present(gctx) })
+	if p.watcher != nil {
+		g.Go(func() error {
+			if err := p.watcher(gctx, p.uri, p.changed); err != nil {
+				p.log.Warn().Err(err).Msg("a camera that is plugged in is found at the next attempt only")
+			}
+			return nil
+		})
+	}
 	err := g.Wait()
 	if errors.Is(err, errFinished) {
 		err = nil
@@ -139,6 +148,7 @@ func (p *pipeline) keeper() *camera.Keeper {
 		Slot:     p.frames,
 		NoFrame:  c.NoFrame,
 		RetryMax: c.RetryMax,
+		Wake:     p.wake,
 		Log:      p.log,
 		Observer: camera.Observer{
 			Opened:  p.camera.opened,

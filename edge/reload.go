@@ -80,6 +80,10 @@ func (d *Daemon) apply(ctx context.Context, c config.Config) error {
 	if d.o.SetLogLevel != nil {
 		d.o.SetLogLevel(c.Log.Level)
 	}
+	select {
+	case d.configured <- struct{}{}:
+	default:
+	}
 	d.begin(ctx, p)
 	return nil
 }

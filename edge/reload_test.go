@@ -330,6 +330,20 @@ func TestFiguresBeginAnewWithAModel(t *testing.T) {
 	}
 }
 
+// Another interval of summaries counts at once.
+func TestReloadOfSummaries(t *testing.T) {
+	r := newReloading(t, garage{"0": liveSource()}, "front")
+	r.config.Log.Summary = time.Hour
+	r.next, r.d.o.Config, r.d.config = r.config, r.config, r.config
+	stop := running(t, r.d)
+	eventually(t, "a picture", func() bool { return r.d.named("front") != nil && newest(r.d.named("front")) > 0 })
+	r.change(t, func(c *config.Config) { c.Log.Summary = time.Millisecond })
+	eventually(t, "summaries", func() bool { return strings.Count(r.log.String(), `"message":"summary"`) > 3 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A stop that comes while a reload works is no fault of the configuration.
 func TestStopDuringReload(t *testing.T) {
 	r := newReloading(t, garage{"0": liveSource()}, "front")

@@ -130,6 +130,35 @@ func TestLostCameraIsAlive(t *testing.T) {
 	}
 }
 
+// A camera that may be there again is looked for at once.
+func TestCameraThatIsPluggedInIsLookedFor(t *testing.T) {
+	s := newSetup()
+	d := s.daemon(t)
+	d.o.Openers = camera.Openers{"synthetic": func(context.Context, camera.URI, camera.Want) (camera.Source, error) {
+		return nil, errors.New("no such device")
+	}}
+	plugged := make(chan func())
+	d.o.Watchers = map[string]Watcher{"synthetic": func(ctx context.Context, uri camera.URI, changed func()) error {
+		select {
+		case plugged <- changed:
+		case <-ctx.Done():
+		}
+		return errors.New("cannot watch")
+	}}
+	stop := running(t, d)
+	changed := <-plugged
+	eventually(t, "it is looked for ten times, without the pauses", func() bool {
+		changed()
+		return d.one().metrics.Reopens() >= 10
+	})
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.log.String(), "cannot watch") {
+		t.Error("the log does not tell that nobody watches")
+	}
+}
+
 // stages are those that have a deadline.
 func (p *pulse) stages() (busy []stage) {
 	for s := range stageCount {

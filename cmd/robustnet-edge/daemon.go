@@ -51,6 +51,7 @@ func runDaemon(ctx context.Context, cfg config.Config, load func() (config.Confi
 	o := edge.Options{
 		Config:      cfg,
 		Openers:     cameras(),
+		Watchers:    map[string]edge.Watcher{"v4l2": v4l2.Watch},
 		OpenModel:   func(m config.Model) (trt.Engine, error) { return loadModel(m, log.Logger) },
 		Sensors:     telemetry.Open("/"),
 		Log:         log.Logger,
