@@ -127,13 +127,13 @@ func (f *feed) changed() {
 // pipeline of this process has recorded there, which must not be overwritten; and then no other
 // file is.
 func (d *Daemon) recordingPath(path string) string {
-	if !slices.Contains(d.recorded, path) {
+	if !slices.Contains(d.recorded, filepath.Clean(path)) {
 		return path
 	}
 	ext := filepath.Ext(path)
 	for n := 2; ; n++ {
 		next := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n, ext)
-		if _, err := os.Lstat(next); errors.Is(err, fs.ErrNotExist) && !slices.Contains(d.recorded, next) {
+		if _, err := os.Lstat(next); errors.Is(err, fs.ErrNotExist) && !slices.Contains(d.recorded, filepath.Clean(next)) {
 			return next
 		}
 	}
@@ -141,6 +141,7 @@ func (d *Daemon) recordingPath(path string) string {
 
 // maskNumbers counts the masks without names that this process has put into a folder.
 func (d *Daemon) maskNumbers(folder string) *atomic.Uint64 {
+	folder = filepath.Clean(folder)
 	if d.masked[folder] == nil {
 		d.masked[folder] = new(atomic.Uint64)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -62,7 +63,7 @@ func (d *Daemon) newPipeline(ctx context.Context, f *feed, c config.Config, n *n
 		return nil, err
 	}
 	if c.Output.Video != "" {
-		d.recorded = append(d.recorded, p.config.Output.Video)
+		d.recorded = append(d.recorded, filepath.Clean(p.config.Output.Video))
 	}
 	return p, nil
 }

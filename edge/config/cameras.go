@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -117,6 +118,10 @@ func (r *yamlReader) cameras(keyNode ast.MapKeyNode, node ast.Node) {
 		r.fault(keyNode.GetToken(), keyCameras, "is a list; want an entry with name: and uri: for each camera, begun with a dash")
 		return
 	}
+	if len(list.Values) == 0 {
+		r.fault(keyNode.GetToken(), keyCameras, "is empty; give it an entry for each camera, or leave it out for the one of the section camera")
+		return
+	}
 	if len(list.Values) > MaxCameras {
 		r.fault(keyNode.GetToken(), keyCameras, fmt.Sprintf("has %d entries; want %d at most", len(list.Values), MaxCameras))
 		return
@@ -172,6 +177,14 @@ func isMapping(node ast.Node) bool {
 	return false
 }
 
+// cleanPath is the shortest way to write a path; of none, none.
+func cleanPath(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Clean(path)
+}
+
 // listConflicts finds what cannot stand beside a list of cameras, or within one.
 func listConflicts(c Config, origins map[string]Origin, entries []entry) Faults {
 	if len(c.Cameras) == 0 {
@@ -192,8 +205,8 @@ func listConflicts(c Config, origins map[string]Origin, entries []entry) Faults 
 	}{
 		{"name", func(l Listed) string { return l.Name }},
 		{"path", func(l Listed) string { return l.Path }},
-		{"video", func(l Listed) string { return l.Video }},
-		{"masks", func(l Listed) string { return l.Masks }},
+		{"video", func(l Listed) string { return cleanPath(l.Video) }},
+		{"masks", func(l Listed) string { return cleanPath(l.Masks) }},
 	} {
 		first := map[string]int{}
 		for i, l := range c.Cameras {

@@ -75,6 +75,8 @@ func TestListsThatAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ yaml, want string }{
 		"not a list":       {"cameras:\n  front: 1\n", "edge.yaml:1:1: cameras is a list; want an entry with name: and uri: for each camera, begun with a dash"},
 		"nothing":          {"cameras:\n", "edge.yaml:1:1: cameras is a list; want an entry with name: and uri: for each camera, begun with a dash"},
+		"empty":            {"cameras: []\n", "edge.yaml:1:1: cameras is empty; give it an entry for each camera, or leave it out for the one of the section camera"},
+		"same folder":      {"cameras:\n  - {name: a, uri: 'file:x.mp4', masks: out/m}\n  - {name: b, uri: 'file:y.mp4', masks: ./out//m/}\n", `edge.yaml:3:5: cameras[1].masks is "out/m", as is that of cameras[0]; each camera needs its own`},
 		"entry is a value": {"cameras:\n  - /dev/video0\n", "edge.yaml:2:5: cameras[0] is one value; want lines of key: value"},
 		"entry is a list":  {"cameras:\n  - - a\n", "edge.yaml:2:5: " + noList},
 		"no name":          {"cameras:\n  - uri: /dev/video0\n", "edge.yaml:2:8: cameras[0] has no name"},

@@ -11,7 +11,7 @@ import (
 )
 
 // Print writes the configuration as a YAML file that [Load] reads back to the same one,
-// with the origin of each value in a comment. A password in the camera's address is part
+// with the origin of each value outside the list of cameras in a comment. A password in the camera's address is part
 // of it.
 func (l Loaded) Print(w io.Writer) error {
 	return l.write(w, func(setting) string { return "" }, "")
