@@ -1,10 +1,8 @@
 package edge
 
 import (
-	"errors"
 	"fmt"
 	"image"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,8 +131,8 @@ func (d *Daemon) recordingPath(path string) string {
 	ext := filepath.Ext(path)
 	for n := 2; ; n++ {
 		next := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n, ext)
-		if _, err := os.Lstat(next); errors.Is(err, fs.ErrNotExist) && !slices.Contains(d.recorded, filepath.Clean(next)) {
-			return next
+		if _, err := os.Lstat(next); err != nil && !slices.Contains(d.recorded, filepath.Clean(next)) {
+			return next // whatever the error is, opening it will tell
 		}
 	}
 }
