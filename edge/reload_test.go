@@ -131,8 +131,8 @@ func TestNamesOfRecordings(t *testing.T) {
 		t.Error("said that recording goes on elsewhere, though the configuration was refused")
 	}
 	r.next = good
-	before := r.d.named("front").written.video.Load()
 	r.change(t, func(c *config.Config) { c.Overlay.Alpha = 0.25 })
+	before := r.d.named("front").written.video.Load()
 	eventually(t, "recording goes on", func() bool { return r.d.named("front").written.video.Load() > before+3 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
