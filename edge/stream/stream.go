@@ -170,17 +170,6 @@ func (st *Stream) Write(au AccessUnit, captured time.Time) error {
 	return current.write(au.NALUs, timestamp, captured)
 }
 
-// Size is the size of the pictures that players have been told, 0×0 before the first
-// SetFormat. Pictures of another size make them reconnect.
-func (st *Stream) Size() (width, height int) {
-	st.server.mu.Lock()
-	defer st.server.mu.Unlock()
-	if st.track == nil {
-		return 0, 0
-	}
-	return st.track.width, st.track.height
-}
-
 // Viewers counts the sessions that play.
 func (st *Stream) Viewers() int { return int(st.viewers.Load()) }
 
