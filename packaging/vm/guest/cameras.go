@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -67,10 +66,16 @@ var plugIn = scenario{
 	name: "camera appears", expected: "RTSP plays within 5 s of the plug",
 	patience: time.Minute,
 	run: func(ctx context.Context, b *bench) error {
+		// The camera is there when the machine boots again, too.
+		err := errorsOf(os.WriteFile("/etc/modules-load.d/vivid.conf", []byte("vivid\n"), 0o644),
+			os.WriteFile("/etc/modprobe.d/vivid.conf", []byte("options "+oneVivid+"\n"), 0o644))
+		if err != nil {
+			return err
+		}
 		p := watch(overlayURL)
 		defer p.stop()
 		start := time.Now()
-		if _, err := command(ctx, "modprobe", strings.Fields(oneVivid)...); err != nil {
+		if err := commands(ctx, "modprobe "+oneVivid); err != nil {
 			return err
 		}
 		took, err := p.after(ctx, start)
@@ -88,8 +93,6 @@ var plugIn = scenario{
 		b.see("/dev/robustnet/by-path/%s", links[0].Name())
 		return errorsOf(
 			answers(ctx, "/readyz", 200),
-			os.WriteFile("/etc/modules-load.d/vivid.conf", []byte("vivid\n"), 0o644),
-			os.WriteFile("/etc/modprobe.d/vivid.conf", []byte("options "+oneVivid+"\n"), 0o644),
 			os.Remove(overridesFile),
 			configure(ctx, settings(oneCamera, "0.5", "")),
 			p.more(ctx, 5))

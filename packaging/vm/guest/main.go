@@ -76,7 +76,7 @@ func run(out io.Writer) error {
 		if err := plan.Save(plan.Folder, plan.ReportFile, report); err != nil {
 			return err
 		}
-		if result.Fault != "" && essential(s) {
+		if result.Fault != "" && s.name == install.name {
 			keepArtefacts(boot)
 			report.Fault = "without \"" + s.name + "\" there is nothing to go on with"
 			return plan.Save(plan.Folder, plan.ReportFile, report)

@@ -134,15 +134,15 @@ func waitFor(path string, patience time.Duration) error {
 	}
 }
 
-// runOnHost runs the commands with the host's files, this machine's devices and a /tmp of its
-// own, and leaves the results in the folder of results after each.
+// runOnHost runs the commands with the host's files, this machine's devices and a /run of its
+// own, under which the checkout will not lie, and leaves the results in the folder of results after each.
 func runOnHost(commands []plan.Command) error {
 	const version = "trans=virtio,version=9p2000.L,msize=524288"
 	out := root + plan.OutFolder
 	err := errors.Join(
 		// What the host changes meanwhile does not matter, so reads may be cached.
 		mount(plan.HostTag, root, "9p", unix.MS_RDONLY, version+",cache=loose"),
-		mount("tmpfs", root+"/tmp", "tmpfs", 0, ""),
+		mount("tmpfs", root+"/run", "tmpfs", 0, ""),
 		mount("devtmpfs", root+"/dev", "devtmpfs", 0, ""),
 		mount("proc", root+"/proc", "proc", 0, ""),
 		mount("sysfs", root+"/sys", "sysfs", 0, ""),
@@ -171,7 +171,7 @@ func runCommand(c plan.Command) plan.Result {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env, cmd.Dir = c.Env, "/"
+	cmd.Env, cmd.Dir = append(c.Env, "TMPDIR=/run"), "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
 	start := time.Now()
 	err := cmd.Run()

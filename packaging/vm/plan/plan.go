@@ -21,7 +21,7 @@ const (
 )
 
 // OutFolder is where the commands of a plan find the folder of results.
-const OutFolder = "/tmp/out"
+const OutFolder = "/run/out"
 
 // ResultFile is the name of the answer in the folder of results: a JSON array of Result, one
 // for each command that ended.
