@@ -28,13 +28,10 @@ func (d *Daemon) status() web.Status {
 		s.Cameras[i] = f.status()
 	}
 	if d.refused != nil {
-		s.Configuration.Error = oneLine(d.refused)
+		s.Configuration.Error = web.OneLine(d.refused)
 	}
 	return s
 }
-
-// oneLine is an error of several lines, as of a configuration with several faults, in one.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // status is the feed's part. The daemon's mu is held.
 func (f *feed) status() web.CameraStatus {
@@ -82,7 +79,7 @@ func (f *feed) sourceStatus() web.SourceStatus {
 	}
 	switch {
 	case state == web.CameraFailed && f.err != nil:
-		s.Error = oneLine(f.err)
+		s.Error = web.OneLine(f.err)
 	case reason != "":
 		s.Error = fmt.Sprintf("camera is not delivering (%s); trying again", reason)
 	}
@@ -159,7 +156,7 @@ func (d *Daemon) ready() error {
 func (f *feed) ready(sharing int) error {
 	switch {
 	case f.err != nil:
-		return fmt.Errorf("given up: %s", oneLine(f.err))
+		return fmt.Errorf("given up: %s", web.OneLine(f.err))
 	case !f.running:
 		return nil
 	}

@@ -34,7 +34,7 @@ func (s *Server) requested(w http.ResponseWriter, r *http.Request) (Pictures, vi
 	}
 	pictures, err := s.o.Pictures(query.Get("camera"))
 	if err != nil {
-		http.Error(w, oneLine(err), http.StatusNotFound)
+		http.Error(w, OneLine(err), http.StatusNotFound)
 		return nil, "", false
 	}
 	return pictures, v, true

@@ -98,7 +98,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) { plain(w, "ok")
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if err := s.o.Ready(); err != nil {
-		http.Error(w, oneLine(err), http.StatusServiceUnavailable)
+		http.Error(w, OneLine(err), http.StatusServiceUnavailable)
 		return
 	}
 	plain(w, "ready")
@@ -177,4 +177,6 @@ func send(w http.ResponseWriter, contentType string, body []byte) {
 	_, _ = w.Write(body) // an error means that the client is gone
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// OneLine is an error of several lines, as of a configuration with several faults, in one: for
+// status fields and answers.
+func OneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
